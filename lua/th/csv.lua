@@ -1,0 +1,103 @@
+--- CSV by RFC 4180, and what real programs make of it: CRLF, CR CR LF (Keras on Windows, twice
+-- translated), blank-padded headers (old YOLO), a byte order mark, blank lines.
+local M = {}
+
+---@class th.Csv
+---@field header string[] names, blanks around them removed
+---@field rows string[][] fields as text; "" for an empty one
+
+--- A quoted field whose opening quote is at `pos`; returns it and the position after it.
+local function read_quoted(text, pos)
+	local parts, at = {}, pos + 1
+	while true do
+		local stop = text:find('"', at, true)
+		if not stop then
+			return nil, pos
+		end
+		parts[#parts + 1] = text:sub(at, stop - 1)
+		if text:byte(stop + 1) ~= 34 then
+			return table.concat(parts), stop + 1
+		end
+		parts[#parts + 1] = '"'
+		at = stop + 2
+	end
+end
+
+local function read_field(text, pos, separator)
+	if text:byte(pos) == 34 then
+		return read_quoted(text, pos)
+	end
+	local stop = text:find("[\r\n" .. separator .. "]", pos) or #text + 1
+	return text:sub(pos, stop - 1), stop
+end
+
+--- One record from `pos`; returns the fields and the position of the next record.
+local function read_record(text, pos, separator)
+	local fields = {}
+	while true do
+		local field, stop = read_field(text, pos, separator)
+		if not field then
+			return nil, stop
+		end
+		fields[#fields + 1] = field
+		if text:sub(stop, stop) ~= separator then
+			local line_end = text:match("^[^\r\n]*\r*\n?()", stop)
+			return fields, math.max(line_end, stop + 1)
+		end
+		pos = stop + 1
+	end
+end
+
+local function line_of(text, pos)
+	local _, count = text:sub(1, pos):gsub("\n", "")
+	return count + 1
+end
+
+--- Decode CSV text. The first record is the header.
+---@param text string
+---@param separator? string one character, default ","
+---@return th.Csv? csv
+---@return th.Error? err code "bad_csv" (unclosed quote) or "no_data" (no header)
+function M.decode(text, separator)
+	separator = separator or ","
+	local records, pos = {}, text:find("^\xEF\xBB\xBF") and 4 or 1
+	while pos <= #text do
+		local fields, after = read_record(text, pos, separator)
+		if not fields then
+			return nil, { code = "bad_csv",
+				message = "quote is never closed, line " .. line_of(text, after) }
+		end
+		if #fields > 1 or fields[1]:find("%S") then
+			records[#records + 1] = fields
+		end
+		pos = after
+	end
+	local header = table.remove(records, 1)
+	if not header then
+		return nil, { code = "no_data", message = "the file has no header line" }
+	end
+	for index, name in ipairs(header) do
+		header[index] = name:match("^%s*(.-)%s*$")
+	end
+	return { header = header, rows = records }
+end
+
+--- The rows as tables by column name, numbers converted where all of the text is one.
+---@param csv th.Csv
+---@return table<string, string|number>[]
+function M.records(csv)
+	local num, out = require("th.num"), {}
+	for index, row in ipairs(csv.rows) do
+		local record = {}
+		for column, name in ipairs(csv.header) do
+			local text = (row[column] or ""):match("^%s*(.-)%s*$")
+			if text ~= "" then
+				record[name] = num.any(text) or text
+			end
+		end
+		out[index] = record
+	end
+	return out
+end
+
+return M

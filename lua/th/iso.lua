@@ -1,0 +1,37 @@
+--- Times as ISO 8601 text. A plugin has no clock; it only rewrites the times it was given.
+local M = {}
+
+--- Days since 1970-01-01 to a Gregorian date (Howard Hinnant's `civil_from_days`).
+local function civil(days)
+	days = days + 719468 -- shift the epoch to 0000-03-01, so that leap days end a year
+	local era = days // 146097
+	local day_of_era = days - era * 146097
+	local year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524
+		- day_of_era // 146096) // 365
+	local day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+	local month = (5 * day_of_year + 2) // 153
+	local day = day_of_year - (153 * month + 2) // 5 + 1
+	month = month < 10 and month + 3 or month - 9
+	return year_of_era + era * 400 + (month <= 2 and 1 or 0), month, day
+end
+
+--- Seconds since 1970 (UTC) to "2025-11-13T11:07:09+00:00".
+---@param seconds number
+---@return string
+function M.from_unix(seconds)
+	local whole = math.floor(seconds)
+	local year, month, day = civil(whole // 86400)
+	local rest = whole % 86400
+	return ("%04d-%02d-%02dT%02d:%02d:%02d+00:00"):format(
+		year, month, day, rest // 3600, rest // 60 % 60, rest % 60)
+end
+
+--- Python logging's "%m/%d/%Y %H:%M:%S" to naive "2025-11-13T22:51:48".
+---@param text string
+---@return string? iso nil when the text has another shape
+function M.from_us(text)
+	local month, day, year, clock = text:match("^(%d%d)/(%d%d)/(%d%d%d%d) (%d%d:%d%d:%d%d)$")
+	return month and ("%s-%s-%sT%s"):format(year, month, day, clock)
+end
+
+return M

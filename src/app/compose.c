@@ -1,0 +1,372 @@
+#include "base/base.h"
+
+#include "app/record.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "capture/digest.h"
+#include "sys/path.h"
+
+void record_outcome_release(struct record_outcome *outcome)
+{
+	str_release(&outcome->entry);
+	str_release(&outcome->spooled);
+	strv_release(&outcome->warnings);
+}
+
+/* ---- the entry ---- */
+
+static int set_object(struct entry *entry, const char *extracted, const struct fields *given,
+		      int (*set)(struct entry *, const char *, struct err *), struct err *err)
+{
+	struct fields *all = fields_new();
+	struct str text = STR_INIT;
+	struct str over = STR_INIT;
+	int result = 0;
+
+	if (extracted)
+		result = fields_merge(all, "plugin", extracted, err);
+	fields_print(given, &over);
+	if (result == 0 && !fields_empty(given))
+		result = fields_merge(all, "values", over.buf, err);
+	fields_print(all, &text);
+	if (result == 0)
+		result = set(entry, fields_empty(all) ? "{}" : text.buf, err);
+	str_release(&text);
+	str_release(&over);
+	fields_free(all);
+	return result;
+}
+
+static char *first_of(const char *a, const char *b, const char *c)
+{
+	return xstrdup(a ? a : b ? b : c);
+}
+
+static int set_steps(struct entry *entry, const struct draft *draft, struct err *err)
+{
+	if (draft->values->steps >= 0) {
+		entry->steps = draft->values->steps;
+	} else if (draft->has_result && draft->result.has_steps) {
+		entry->steps = draft->result.steps;
+	} else {
+		err_set(err, draft->has_result ? ERR_PLUGIN : ERR_USAGE,
+			"how many steps ran is not known");
+		return err_hint(err, draft->has_result ?
+					     "the plugin found none; give --steps" :
+					     "give --steps, or --from DIR to have them read");
+	}
+	return 0;
+}
+
+static void set_times(struct entry *entry, const struct draft *draft)
+{
+	const struct values *values = draft->values;
+	char now[CLOCK_TEXT_SIZE];
+
+	clock_format(clock_now(), now);
+	entry->end_time = first_of(values->end_time, draft->result.end_time, now);
+	entry->start_time = first_of(values->start_time, draft->result.start_time, entry->end_time);
+}
+
+static void add_checkpoint(struct entry *entry, const char *name)
+{
+	struct str json = STR_INIT;
+	struct jsonw w = jsonw_begin(&json, 0);
+	struct err ignored = ERR_INIT;
+
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "name", name);
+	jsonw_end(&w);
+	entry_add_extra(entry, "final_checkpoint", json.buf, &ignored);
+	str_release(&json);
+}
+
+static void add_plugin(struct entry *entry, const struct plugin_plan *plan)
+{
+	struct str json = STR_INIT;
+	struct jsonw w = jsonw_begin(&json, 0);
+	struct err ignored = ERR_INIT;
+	char sha256[DIGEST_TEXT_SIZE];
+
+	digest_bytes(plan->source, plan->source_len, sha256);
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "name", plan->name);
+	jsonw_pair_string(&w, "version", plan->version);
+	jsonw_pair_string(&w, "sha256", sha256);
+	jsonw_end(&w);
+	entry_add_extra(entry, "plugin", json.buf, &ignored);
+	str_release(&json);
+}
+
+static int add_tags(struct entry *entry, const struct values *values, struct err *err)
+{
+	struct str json = STR_INIT;
+	struct jsonw w = jsonw_begin(&json, 0);
+	int result = 0;
+
+	jsonw_array(&w);
+	for (size_t i = 0; i < values->tags.n; i++)
+		jsonw_string(&w, values->tags.v[i]);
+	jsonw_end(&w);
+	if (values->tags.n)
+		result = entry_add_extra(entry, "tags", json.buf, err);
+	if (values->note)
+		entry_add_extra_string(entry, "notes", values->note);
+	str_release(&json);
+	return result;
+}
+
+static int add_json(struct entry *entry, const char *key, const char *json, struct err *err)
+{
+	return json && *json ? entry_add_extra(entry, key, json, err) : 0;
+}
+
+/* Everything beyond the design's keys, for entries that were extracted, run or captured. */
+static int add_extras(struct entry *entry, const struct draft *draft, struct err *err)
+{
+	const struct run_context *context = &draft->context;
+	const char *status = context->status ? context->status : draft->result.outcome;
+	const char *checkpoint = draft->values->final_checkpoint ? draft->values->final_checkpoint :
+								    draft->result.final_checkpoint;
+
+	entry_add_extra_string(entry, "run_id", draft->run_id);
+	entry_add_extra_string(entry, "status", status ? status : "completed");
+	if (draft->base_model)
+		entry_add_extra_string(entry, "base_model", draft->base_model);
+	if (checkpoint && *checkpoint)
+		add_checkpoint(entry, checkpoint);
+	if (draft->has_result)
+		add_plugin(entry, &draft->plan);
+	if (add_json(entry, "parents", draft->parents, err) < 0 ||
+	    add_json(entry, "git", context->git, err) < 0 ||
+	    add_json(entry, "environment", context->environment, err) < 0 ||
+	    add_json(entry, "command", context->command, err) < 0 ||
+	    add_json(entry, "sources", draft->result.sources, err) < 0 ||
+	    add_json(entry, "planned", draft->result.planned, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int compose(struct draft *draft, struct entry *entry, struct err *err)
+{
+	const struct values *values = draft->values;
+	const struct plugin_result *result = &draft->result;
+
+	entry->dataset = xstrdup(values->dataset);
+	entry->epochs = xstrdup_or_null(values->epochs ? values->epochs : result->epochs);
+	set_times(entry, draft);
+	if (set_steps(entry, draft, err) < 0 ||
+	    set_object(entry, result->metrics, values->metrics, entry_set_metrics, err) < 0 ||
+	    set_object(entry, result->hyperparams, values->hyperparams, entry_set_hyperparams,
+		       err) < 0)
+		return -1;
+	if (draft->additive && add_extras(entry, draft, err) < 0)
+		return -1;
+	if (add_tags(entry, values, err) < 0)
+		return -1;
+	return entry_check(entry, err);
+}
+
+/* ---- what the plugin thinks of it ---- */
+
+static int take_issue(const struct json *doc, size_t issue, const char *plugin,
+		      struct strv *warnings, struct err *err)
+{
+	char *path = json_string_copy(doc, json_member(doc, issue, "path"));
+	char *message = json_string_copy(doc, json_member(doc, issue, "message"));
+	bool is_error = !json_string_is(doc, json_member(doc, issue, "level"), "warning");
+	char *text = xstrf("plugin '%s': %s%s%s", plugin, path ? path : "", path ? ": " : "",
+			   message ? message : "refused");
+
+	if (is_error)
+		err_set(err, ERR_INVALID, "%s", text);
+	else
+		strv_push(warnings, text);
+	free(path);
+	free(message);
+	free(text);
+	return is_error ? -1 : 0;
+}
+
+static int take_issues(const struct draft *draft, struct strv *warnings, struct err *err)
+{
+	const char *issues = draft->has_result ? draft->result.issues : draft->plan.issues;
+	struct json doc = JSON_INIT;
+	int result = 0;
+
+	if (!issues)
+		return 0;
+	if (json_parse(&doc, "issues", issues, strlen(issues), JSON_STRICT, err) < 0)
+		result = -1;
+	for (size_t i = result == 0 ? json_first(&doc, 0) : JSON_NONE; i != JSON_NONE;
+	     i = json_next(&doc, 0, i))
+		if (take_issue(&doc, i, draft->plan.name, warnings, err) < 0)
+			result = -1;
+	json_release(&doc);
+	return result;
+}
+
+/* ---- putting it in ---- */
+
+static struct info_head head_of(const struct draft *draft, const struct session *session)
+{
+	const struct values *values = draft->values;
+	const char *configured =
+		conf_stage(&session->conf, values->stage, values->dataset, "model_name");
+	const char *checkpoint = values->final_checkpoint ? values->final_checkpoint :
+							     draft->result.final_checkpoint;
+	struct info_head head = {
+		.model_name = values->model_name ? values->model_name :
+			      configured && *configured ? configured :
+			      draft->plan.model_name    ? draft->plan.model_name :
+							  values->stage,
+		.stage = values->stage,
+		.final_checkpoint = checkpoint,
+		.base_model = draft->origin     ? draft->origin :
+			      draft->base_model ? draft->base_model :
+						  "unknown",
+		.parents = draft->additive ? draft->parents : NULL,
+	};
+
+	return head;
+}
+
+/* Is the file that refused the entry itself in order? Then the entry disagrees with it. */
+static bool record_is_sound(const struct draft *draft)
+{
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct info_summary summary;
+	struct err ignored = ERR_INIT;
+	bool sound;
+
+	sound = store_read(draft->dir.fd, draft->dir.ref, &text, &ignored) == 0 &&
+		info_open(&info, draft->dir.ref, text.buf, text.len, &ignored) == 0 &&
+		info_validate(&info, &summary, &ignored) == 0;
+	info_release(&info);
+	str_release(&text);
+	return sound;
+}
+
+static bool wants_spool(const struct draft *draft, enum spool_policy policy, enum err_code code)
+{
+	if (policy == SPOOL_ALWAYS)
+		return true;
+	if (code == ERR_INVALID)
+		return !record_is_sound(draft);
+	return code == ERR_FAILED;
+}
+
+static int spool(const struct draft *draft, const struct store_request *request,
+		 struct record_outcome *outcome, struct err *err)
+{
+	struct err why = *err;
+	struct err trouble = ERR_INIT;
+
+	if (store_spool(request, draft->dir.path, draft->run_id, &why, &outcome->spooled,
+			&trouble) < 0) {
+		*err = why;
+		return err_hint(err, "the entry could not be kept either (%s); it is printed above",
+				trouble.msg);
+	}
+	err_set(err, ERR_SPOOLED, "%s", why.msg);
+	err_path(err, request->path);
+	return err_hint(err, "the entry is safe in the spool (%.8s); mend the cause, then "
+			     "'thhost repair %s'", draft->run_id, draft->dir.ref);
+}
+
+static int append(struct draft *draft, struct session *session, const struct entry *entry,
+		  enum spool_policy policy, struct record_outcome *outcome, struct err *err)
+{
+	char *path = path_join(draft->dir.path, RECORD_NAME);
+	struct info_append what = {
+		.head = head_of(draft, session),
+		.entries = entry,
+		.n = 1,
+		.inherited = draft->has_parent ? &draft->parent_record : NULL,
+		.inherited_ref = draft->has_parent ? draft->parent.ref : NULL,
+		.additive = draft->additive,
+	};
+	struct store_request request = {
+		.dirfd = draft->dir.fd,
+		.where = draft->dir.ref,
+		.path = path,
+		.append = &what,
+		.lock_timeout_ms = session_lock_timeout_ms(session),
+	};
+	int result = 0;
+
+	outcome->result = store_append(&request, &outcome->after, err);
+	if (outcome->result == STORE_UNCHANGED) {
+		result = -1;
+		if (wants_spool(draft, policy, err->code))
+			spool(draft, &request, outcome, err);
+	}
+	free(path);
+	return result;
+}
+
+static void print_entry(const struct entry *entry, struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 2);
+
+	str_clear(out);
+	entry_print(entry, &w);
+}
+
+static int name_run(struct draft *draft, struct err *err)
+{
+	if (draft->run_id[0])
+		return 0;
+	if (!draft->context.run_id)
+		return id_make(draft->run_id, err);
+	snprintf(draft->run_id, sizeof(draft->run_id), "%s", draft->context.run_id);
+	return 0;
+}
+
+int draft_commit(struct draft *draft, struct session *session, enum spool_policy policy,
+		 struct record_outcome *outcome, struct err *err)
+{
+	struct entry entry = ENTRY_INIT;
+	struct err complaint = ERR_INIT;
+	int result = name_run(draft, err);
+
+	if (result == 0)
+		result = compose(draft, &entry, err);
+	if (result == 0) {
+		print_entry(&entry, &outcome->entry);
+		if (take_issues(draft, &outcome->warnings, &complaint) < 0 &&
+		    policy != SPOOL_ALWAYS) {
+			*err = complaint;
+			result = -1;
+		} else if (complaint.code) {
+			strv_push(&outcome->warnings, complaint.msg);
+		}
+	}
+	if (result == 0)
+		result = append(draft, session, &entry, policy, outcome, err);
+	entry_release(&entry);
+	return result;
+}
+
+int draft_preview(struct draft *draft, struct session *session, struct str *out, struct err *err)
+{
+	struct entry entry = ENTRY_INIT;
+	struct strv warnings = STRV_INIT;
+	int result = name_run(draft, err);
+
+	(void)session;
+	if (result == 0)
+		result = compose(draft, &entry, err);
+	if (result == 0)
+		result = take_issues(draft, &warnings, err);
+	for (size_t i = 0; i < warnings.n; i++)
+		log_warn("%s", warnings.v[i]);
+	if (result == 0)
+		print_entry(&entry, out);
+	strv_release(&warnings);
+	entry_release(&entry);
+	return result;
+}

@@ -1,0 +1,290 @@
+#include "base/base.h"
+
+#include "app/record.h"
+
+#include "app/parents.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sys/path.h"
+
+void draft_release(struct draft *draft)
+{
+	plugin_plan_release(&draft->plan);
+	stage_dir_release(&draft->dir);
+	stage_dir_release(&draft->parent);
+	str_release(&draft->parent_record);
+	free(draft->base_model);
+	free(draft->base_path);
+	free(draft->origin);
+	free(draft->parents);
+	plugin_result_release(&draft->result);
+}
+
+/* A first run makes its first experiment, as the pipeline's own manager does. */
+static int choose_experiment(struct draft *draft, struct session *session, bool create,
+			     struct err *err)
+{
+	struct values *values = draft->values;
+	struct layout *layout = &session->layout;
+	struct experiment *list = NULL;
+	struct str made = STR_INIT;
+	size_t n = 0;
+	int result = 0;
+
+	if (!values->new_exp && values->exp)
+		return 0;
+	if (!values->new_exp) {
+		if (!create || layout_list_experiments(layout, &list, &n, err) < 0)
+			return create ? -1 : 0;
+		experiment_list_release(list, n);
+		if (n)
+			return 0;
+	}
+	result = layout_new_experiment(layout, values->new_exp ? values->exp : NULL, &made, err);
+	if (result == 0) {
+		log_notice("new experiment '%s'", made.buf);
+		free(values->exp);
+		values->exp = xstrdup(made.buf);
+	}
+	str_release(&made);
+	return result;
+}
+
+/* --from names a stage directory of the tree: its record belongs there, beside the checkpoint. */
+static bool open_from_as_target(struct draft *draft, struct session *session)
+{
+	struct values *values = draft->values;
+	struct base_place place = BASE_PLACE_INIT;
+	bool is_target = false;
+
+	if (!values->from || values->exp || values->new_exp)
+		return false;
+	if (parents_find_base(&session->layout, NULL, values->from, &place) && !place.checkpoint) {
+		draft->dir = place.dir;
+		place.dir = (struct stage_dir)STAGE_DIR_INIT;
+		is_target = true;
+	}
+	base_place_release(&place);
+	return is_target;
+}
+
+static int open_target(struct draft *draft, struct session *session, bool create, struct err *err)
+{
+	struct values *values = draft->values;
+
+	if (values->into)
+		return session_resolve(session, values->exp, values->into, &draft->dir, err);
+	if (open_from_as_target(draft, session))
+		return 0;
+	if (choose_experiment(draft, session, create, err) < 0)
+		return -1;
+	return layout_open_stage(&session->layout, values->exp, values->stage, values->dataset,
+				 create, &draft->dir, err);
+}
+
+/* --init-from is a dataset of this stage ("hrds") or any REF. */
+static int open_parent(struct draft *draft, struct session *session, struct err *err)
+{
+	struct values *values = draft->values;
+	struct err ignored = ERR_INIT;
+
+	if (!values->init_from)
+		return 0;
+	if (path_check_name("dataset", values->init_from, &ignored) < 0 ||
+	    layout_open_stage(&session->layout, draft->dir.exp, values->stage, values->init_from,
+			      false, &draft->parent, &ignored) < 0)
+		if (session_resolve(session, draft->dir.exp, values->init_from, &draft->parent,
+				    err) < 0)
+			return err_prefix(err, "--init-from");
+	draft->has_parent = true;
+	if (strcmp(draft->parent.path, draft->dir.path) == 0)
+		return err_set(err, ERR_USAGE, "--init-from '%s' is the record itself",
+			       values->init_from);
+	if (store_read(draft->parent.fd, draft->parent.ref, &draft->parent_record, err) < 0)
+		return err_prefix(err, "--init-from '%s'", values->init_from);
+	return 0;
+}
+
+static bool has_record(const struct stage_dir *dir)
+{
+	char *model = parents_record_string(dir, "model_name");
+
+	free(model);
+	return model != NULL;
+}
+
+/* The model of 'dir' as a starting point: "exp_1/stage1_hrds/checkpoint-10000". */
+static void start_from(struct draft *draft, const struct stage_dir *dir)
+{
+	char *checkpoint = parents_record_string(dir, "final_checkpoint");
+
+	free(draft->base_model);
+	free(draft->base_path);
+	if (checkpoint && *checkpoint) {
+		draft->base_model = path_join(dir->ref, checkpoint);
+		draft->base_path = path_join(dir->path, checkpoint);
+	} else {
+		draft->base_model = xstrdup(dir->ref);
+		draft->base_path = xstrdup(dir->path);
+	}
+	free(checkpoint);
+	if (!draft->origin)
+		draft->origin = parents_record_string(dir, "base_model");
+}
+
+/* A base model that a user or a training names: in the tree it makes an edge. */
+static void take_base(struct draft *draft, struct session *session, const char *text,
+		      const char *how, struct jsonw *w)
+{
+	struct base_place place = BASE_PLACE_INIT;
+
+	free(draft->base_model);
+	free(draft->base_path);
+	draft->base_model = NULL;
+	draft->base_path = xstrdup(text);
+	if (parents_find_base(&session->layout, draft->dir.exp, text, &place) &&
+	    strcmp(place.dir.path, draft->dir.path) != 0) {
+		draft->base_model = place.checkpoint ? path_join(place.dir.ref, place.checkpoint) :
+						       xstrdup(place.dir.ref);
+		if (text[0] != '/') {
+			free(draft->base_path);
+			draft->base_path = place.checkpoint ?
+						   path_join(place.dir.path, place.checkpoint) :
+						   xstrdup(place.dir.path);
+		}
+		if (!draft->has_parent || strcmp(place.dir.path, draft->parent.path) != 0)
+			parents_add(w, &place.dir, "starts_from", how, place.checkpoint);
+	}
+	if (!draft->base_model)
+		draft->base_model = xstrdup(text);
+	base_place_release(&place);
+}
+
+/* Features or models of other stages on the same data that the plugin says this stage works from. */
+static void add_required(struct draft *draft, struct session *session, struct jsonw *w)
+{
+	struct err ignored = ERR_INIT;
+
+	if (!draft->plan.requires.n || !draft->dir.exp)
+		return;
+	if (session_all_stages(session, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < draft->plan.requires.n; i++) {
+		struct stage_dir dir = STAGE_DIR_INIT;
+
+		if (layout_open_stage(&session->layout, draft->dir.exp, draft->plan.requires.v[i],
+				      draft->values->dataset, false, &dir, &ignored) == 0 &&
+		    has_record(&dir)) {
+			parents_add(w, &dir, "uses", "inferred", NULL);
+			if (!draft->base_model)
+				start_from(draft, &dir);
+		}
+		stage_dir_release(&dir);
+	}
+}
+
+/* 'declared': what the user says of the base; 'extracted': what the plugin found. Either may be NULL. */
+static void find_origins(struct draft *draft, struct session *session, const char *declared,
+			 const char *extracted)
+{
+	const char *configured = conf_stage(&session->conf, draft->values->stage,
+					    draft->values->dataset, "base_model");
+	struct str parents = STR_INIT;
+	struct jsonw w = jsonw_begin(&parents, 0);
+
+	jsonw_array(&w);
+	if (draft->has_parent) {
+		start_from(draft, &draft->parent);
+		parents_add(&w, &draft->parent, "continues", "declared", NULL);
+	} else if (draft->values->into && has_record(&draft->dir)) {
+		start_from(draft, &draft->dir);
+	}
+	if (declared)
+		take_base(draft, session, declared, "declared", &w);
+	else if (!draft->base_model && extracted && *extracted)
+		take_base(draft, session, extracted, "inferred", &w);
+	else if (!draft->base_model && configured && *configured)
+		take_base(draft, session, configured, "declared", &w);
+	add_required(draft, session, &w);
+	jsonw_end(&w);
+	free(draft->parents);
+	draft->parents = strcmp(parents.buf, "[]") != 0 ? xstrdup(parents.buf) : NULL;
+	str_release(&parents);
+}
+
+/* The entry as far as flags alone tell it, so that one worker both describes and validates. */
+static char *early_entry(const struct values *values)
+{
+	struct str text = STR_INIT;
+	struct jsonw w = jsonw_begin(&text, 0);
+	struct str metrics = STR_INIT;
+	struct str hyperparams = STR_INIT;
+
+	if (values->steps < 0 || values->from)
+		return NULL;
+	fields_print(values->metrics, &metrics);
+	fields_print(values->hyperparams, &hyperparams);
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "dataset", values->dataset);
+	jsonw_pair_int(&w, "steps", values->steps);
+	jsonw_pair_raw(&w, "epochs", values->epochs ? values->epochs : "null");
+	jsonw_pair_raw(&w, "metrics", metrics.len ? metrics.buf : "{}");
+	jsonw_pair_raw(&w, "hyperparams", hyperparams.len ? hyperparams.buf : "{}");
+	jsonw_end(&w);
+	str_release(&metrics);
+	str_release(&hyperparams);
+	return str_detach(&text);
+}
+
+int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
+	       struct err *err)
+{
+	char *entry;
+	int result;
+
+	memset(draft, 0, sizeof(*draft));
+	draft->values = values;
+	draft->dir = draft->parent = (struct stage_dir)STAGE_DIR_INIT;
+	str_init(&draft->parent_record);
+	if (path_check_name("stage", values->stage, err) < 0 ||
+	    path_check_name("dataset", values->dataset, err) < 0)
+		return -1;
+	entry = early_entry(values);
+	result = session_plan(session, values->stage, values->dataset, entry, &draft->plan, err);
+	free(entry);
+	if (result < 0 || session_layout(session, err) < 0)
+		return -1;
+	session_use_plan(session, &draft->plan);
+	if (open_target(draft, session, create, err) < 0 || open_parent(draft, session, err) < 0)
+		return -1;
+	find_origins(draft, session, values->base_model, NULL);
+	return 0;
+}
+
+int draft_extract(struct draft *draft, struct session *session, const struct extract_source *source,
+		  struct err *err)
+{
+	struct strv keys = STRV_INIT;
+	struct strv texts = STRV_INIT;
+	struct plugin_call call = {
+		.dirfd = source->dirfd,
+		.dir_name = source->dir_name,
+		.log = source->log,
+		.exp = draft->dir.exp,
+		.argv = source->argv,
+		.config_keys = &keys,
+		.config_values = &texts,
+	};
+	int result;
+
+	conf_stage_all(&session->conf, draft->values->stage, draft->values->dataset, &keys, &texts);
+	result = plugin_extract(&session->plugins, &draft->plan, &call, &draft->result, err);
+	strv_release(&keys);
+	strv_release(&texts);
+	if (result < 0)
+		return -1;
+	draft->has_result = true;
+	if (!draft->values->base_model && !draft->has_parent && !draft->values->into)
+		find_origins(draft, session, NULL, draft->result.base_model);
+	return 0;
+}

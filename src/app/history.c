@@ -1,0 +1,172 @@
+#include "base/base.h"
+
+#include "app/history.h"
+
+#include "base/mem.h"
+#include "model/store.h"
+#include "sys/path.h"
+
+#include <unistd.h>
+
+static void read_record(struct history *history)
+{
+	struct err err = ERR_INIT;
+
+	if (history->dir.fd < 0) {
+		err_set(&history->err, ERR_FAILED, "%s: cannot be opened", history->path);
+		return;
+	}
+	history->has_record = true;
+	if (store_read(history->dir.fd, history->path, &history->text, &err) < 0) {
+		history->has_record = err.code != ERR_NOT_FOUND;
+		if (history->has_record)
+			history->err = err;
+		return;
+	}
+	if (info_open(&history->info, history->path, history->text.buf, history->text.len, &err) < 0)
+		history->err = err;
+}
+
+void history_load(struct history *history, struct stage_dir *dir)
+{
+	struct err ignored = ERR_INIT;
+	size_t closed;
+
+	memset(history, 0, sizeof(*history));
+	history->dir = *dir;
+	*dir = (struct stage_dir)STAGE_DIR_INIT;
+	history->info = (struct info)INFO_INIT;
+	str_init(&history->text);
+	history->path = path_join(history->dir.path, RECORD_NAME);
+	read_record(history);
+	if (history->dir.fd < 0)
+		return;
+	journal_load(history->dir.fd, &history->runs, &history->broken_runs, &ignored);
+	journal_close_dead(history->dir.fd, &history->runs, &closed);
+	spool_list(history->dir.fd, history->dir.path, &history->waiting, &ignored);
+}
+
+void history_release(struct history *history)
+{
+	info_release(&history->info);
+	str_release(&history->text);
+	run_list_release(&history->runs);
+	strv_release(&history->broken_runs);
+	strv_release(&history->waiting);
+	stage_dir_release(&history->dir);
+	free(history->path);
+}
+
+static bool has_dataset(const struct history *history, const char *dataset)
+{
+	const struct info *info = &history->info;
+
+	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i))
+		if (json_string_is(&info->doc, info_entry_member(info, i, "dataset"), dataset))
+			return true;
+	return false;
+}
+
+static bool matches(const struct history *history, const struct history_filter *filter)
+{
+	char *stage;
+	bool is_stage;
+
+	if (!filter || history->err.code)
+		return true; /* a broken record is never hidden */
+	stage = info_string(&history->info, "stage");
+	is_stage = !filter->stage || (stage && strcmp(stage, filter->stage) == 0);
+	free(stage);
+	return is_stage && (!filter->dataset || has_dataset(history, filter->dataset));
+}
+
+struct collector {
+	struct histories *all;
+	const struct history_filter *filter;
+};
+
+static int collect(void *arg, struct stage_dir *dir, struct err *err)
+{
+	struct collector *collector = arg;
+	struct histories *all = collector->all;
+	struct history *history;
+
+	if (all->n == all->cap) {
+		all->cap = all->cap ? all->cap * 2 : 16;
+		all->v = xreallocarray(all->v, all->cap, sizeof(*all->v));
+	}
+	history = &all->v[all->n];
+	history_load(history, dir);
+	if (history->dir.fd < 0 && err->code)
+		history->err = *err;
+	/* Open directories would run into the limit on descriptors; everything is read by now. */
+	if (history->dir.fd >= 0) {
+		int fd = history->dir.fd;
+
+		history->dir.fd = -1;
+		close(fd);
+	}
+	if (matches(history, collector->filter))
+		all->n++;
+	else
+		history_release(history);
+	return 0;
+}
+
+int histories_load(struct histories *all, struct layout *layout, const char *exp,
+		   const struct history_filter *filter, struct err *err)
+{
+	struct collector collector = { .all = all, .filter = filter };
+
+	memset(all, 0, sizeof(*all));
+	return layout_walk(layout, exp, collect, &collector, err);
+}
+
+void histories_release(struct histories *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		history_release(&all->v[i]);
+	free(all->v);
+	memset(all, 0, sizeof(*all));
+}
+
+bool run_is_outside(const struct run *run)
+{
+	return run->state != RUN_RECORDED && run->state != RUN_COMPLETED;
+}
+
+char *history_strategy(const struct history *history)
+{
+	const struct info *info = &history->info;
+	struct str out = STR_INIT;
+	char *base = info_string(info, "base_model");
+
+	str_adds(&out, base && *base ? base : "unknown");
+	free(base);
+	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i)) {
+		char *dataset = info_entry_string(info, i, "dataset");
+
+		str_addf(&out, " > %s:%lld", dataset ? dataset : "?",
+			 (long long)info_entry_steps(info, i));
+		free(dataset);
+	}
+	return str_detach(&out);
+}
+
+void history_strict_json(const struct history *history, struct str *out)
+{
+	const struct json *doc = &history->info.doc;
+	size_t from = 0;
+
+	str_clear(out);
+	for (size_t i = 0; i < doc->n; i++) {
+		const struct json_token *token = &doc->tokens[i];
+
+		if (json_type(doc, i) != JSON_NONFINITE)
+			continue;
+		str_add(out, doc->text + from, token->start - from);
+		str_adds(out, "null");
+		from = token->end;
+	}
+	str_add(out, doc->text + from, doc->len - from);
+}

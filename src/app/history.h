@@ -1,0 +1,51 @@
+/*
+ * history - what lies in a stage directory: the record, its runs, what waits.
+ */
+#ifndef APP_HISTORY_H
+#define APP_HISTORY_H
+#include "model/info.h"
+#include "model/journal.h"
+#include "model/layout.h"
+
+struct history {
+	struct stage_dir dir;
+	char *path;             /* of the record */
+	bool has_record;        /* the file is there */
+	struct err err;         /* ERR_NONE, or why it cannot be read; then 'info' is empty */
+	struct str text;
+	struct info info;
+	struct run_list runs;   /* all of the journal; dead ones have been closed */
+	struct strv broken_runs;
+	struct strv waiting;    /* paths of spooled entries */
+};
+
+/* Take over 'dir' (it is left empty) and read what is there. A fault is kept in 'history->err'. */
+void history_load(struct history *history, struct stage_dir *dir);
+void history_release(struct history *history);
+
+struct histories {
+	struct history *v; /* each allocated place is stable only while nothing is added */
+	size_t n;
+	size_t cap;
+};
+
+struct history_filter {
+	const char *stage;   /* NULL: any */
+	const char *dataset; /* any entry on it */
+};
+
+/* All below the root, or of one experiment; in natural order. 'filter' may be NULL. */
+int histories_load(struct histories *all, struct layout *layout, const char *exp,
+		   const struct history_filter *filter, struct err *err);
+void histories_release(struct histories *all);
+
+/* Is this run no part of the history: running, failed, interrupted, waiting? */
+bool run_is_outside(const struct run *run);
+
+/* "microsoft/layoutxlm-base > hrds:10000 > hrdh:5000", fresh memory. */
+char *history_strategy(const struct history *history);
+
+/* The record with NaN and Infinity as null, so that it is JSON for everybody. */
+void history_strict_json(const struct history *history, struct str *out);
+
+#endif

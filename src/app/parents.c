@@ -1,0 +1,158 @@
+#include "base/base.h"
+
+#include "app/parents.h"
+
+#include "base/mem.h"
+#include "model/info.h"
+#include "model/store.h"
+#include "sys/path.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+void base_place_release(struct base_place *place)
+{
+	stage_dir_release(&place->dir);
+	free(place->checkpoint);
+	place->checkpoint = NULL;
+}
+
+/* The part of 'path' below the root, links resolved on both sides; NULL if it is elsewhere. */
+static char *below_root(const struct layout *layout, const char *path)
+{
+	char *real_root = realpath(layout->root, NULL);
+	char *real_path = realpath(path, NULL);
+	char *rest = NULL;
+	size_t len = real_root ? strlen(real_root) : 0;
+
+	if (real_root && real_path && strncmp(real_path, real_root, len) == 0 &&
+	    real_path[len] == '/')
+		rest = xstrdup(real_path + len + 1);
+	free(real_root);
+	free(real_path);
+	return rest;
+}
+
+/* "EXP/DIR/checkpoint-5" into its stage directory and the rest. */
+static bool open_place(struct layout *layout, const char *relative, struct base_place *out)
+{
+	size_t exp_len = strcspn(relative, "/");
+	const char *dir = relative[exp_len] ? relative + exp_len + 1 : "";
+	size_t dir_len = strcspn(dir, "/");
+	struct err ignored = ERR_INIT;
+	char *ref;
+	bool found;
+
+	if (!dir_len)
+		return false;
+	ref = xstrndup(relative, exp_len + 1 + dir_len);
+	found = layout_resolve(layout, NULL, ref, &out->dir, &ignored) == 0;
+	free(ref);
+	if (found && dir[dir_len] && dir[dir_len + 1])
+		out->checkpoint = xstrdup(dir + dir_len + 1);
+	return found;
+}
+
+static bool find_at(struct layout *layout, const char *path, struct base_place *out)
+{
+	char *relative = below_root(layout, path);
+	bool found = relative && open_place(layout, relative, out);
+
+	free(relative);
+	return found;
+}
+
+bool parents_find_base(struct layout *layout, const char *exp, const char *text,
+		       struct base_place *out)
+{
+	char *in_root;
+	char *in_exp = NULL;
+	struct str name = STR_INIT;
+	struct err ignored = ERR_INIT;
+	bool found;
+
+	if (!*text)
+		return false;
+	if (find_at(layout, text, out))
+		return true;
+	if (text[0] == '/')
+		return false;
+	in_root = path_join(layout->root, text);
+	if (layout_find_experiment(layout, exp, &name, &ignored) == 0) {
+		char *dir = path_join(layout->root, name.buf);
+
+		in_exp = path_join(dir, text);
+		free(dir);
+	}
+	found = find_at(layout, in_root, out) || (in_exp && find_at(layout, in_exp, out));
+	str_release(&name);
+	free(in_root);
+	free(in_exp);
+	return found;
+}
+
+static char *last_run_id(const struct info *info)
+{
+	size_t last = JSON_NONE;
+
+	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i))
+		last = i;
+	return last == JSON_NONE ? NULL : info_entry_string(info, last, "run_id");
+}
+
+struct parent_facts {
+	char *checkpoint;
+	char *run_id;
+};
+
+static struct parent_facts facts_of(const struct stage_dir *parent)
+{
+	struct parent_facts facts = { NULL, NULL };
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (store_read(parent->fd, parent->ref, &text, &ignored) == 0 &&
+	    info_open(&info, parent->ref, text.buf, text.len, &ignored) == 0) {
+		facts.checkpoint = info_string(&info, "final_checkpoint");
+		facts.run_id = last_run_id(&info);
+	}
+	info_release(&info);
+	str_release(&text);
+	return facts;
+}
+
+void parents_add(struct jsonw *w, const struct stage_dir *parent, const char *relation,
+		 const char *how, const char *checkpoint)
+{
+	struct parent_facts facts = facts_of(parent);
+
+	if (!checkpoint)
+		checkpoint = facts.checkpoint;
+	jsonw_object(w);
+	jsonw_pair_string(w, "ref", parent->ref);
+	jsonw_pair_string(w, "relation", relation);
+	jsonw_pair_string(w, "how", how);
+	if (checkpoint && *checkpoint)
+		jsonw_pair_string(w, "checkpoint", checkpoint);
+	if (facts.run_id)
+		jsonw_pair_string(w, "run_id", facts.run_id);
+	jsonw_end(w);
+	free(facts.checkpoint);
+	free(facts.run_id);
+}
+
+char *parents_record_string(const struct stage_dir *dir, const char *key)
+{
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct err ignored = ERR_INIT;
+	char *value = NULL;
+
+	if (store_read(dir->fd, dir->ref, &text, &ignored) == 0 &&
+	    info_open(&info, dir->ref, text.buf, text.len, &ignored) == 0)
+		value = info_string(&info, key);
+	info_release(&info);
+	str_release(&text);
+	return value;
+}

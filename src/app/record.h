@@ -1,0 +1,119 @@
+/*
+ * record - from what is known of a training to one entry in training_info.json.
+ *
+ *	struct draft draft;
+ *	draft_open(&draft, session, &values, &err);        // plugin, directory, parents
+ *	draft_extract(&draft, session, &source, &err);     // optional: ask the plugin
+ *	draft_commit(&draft, session, &outcome, &err);     // compose, check, append or spool
+ *	draft_release(&draft);
+ *
+ * 'thhost record', 'thhost run' and 'thhost repair' share this. The values that a user gives win
+ * over what a training told through events, and that over what a plugin extracted. No lock is held
+ * while a plugin runs.
+ */
+#ifndef APP_RECORD_H
+#define APP_RECORD_H
+#include "app/fields.h"
+#include "app/session.h"
+#include "base/id.h"
+#include "model/info.h"
+#include "model/store.h"
+
+/* What a user or a script says of a training; NULL and -1 mean: not said. Strings are owned. */
+struct values {
+	char *stage;
+	char *dataset;
+	char *exp;
+	char *model_name;
+	int64_t steps;
+	char *epochs;             /* number text */
+	struct fields *metrics;
+	struct fields *hyperparams;
+	char *base_model;
+	char *final_checkpoint;
+	char *start_time;
+	char *end_time;
+	char *into;               /* REF: append to that record */
+	char *init_from;          /* DATASET or REF: a new record that begins with that history */
+	char *from;               /* directory to extract from */
+	struct strv tags;
+	char *note;
+	bool new_exp;
+};
+
+void values_init(struct values *values);
+void values_release(struct values *values);
+
+/* Fill in from one JSON object with the same names (--json-input). Unknown names are errors. */
+int values_read_json(struct values *values, const char *name, const char *text, struct err *err);
+
+/* What only a run knows; zeroed: none of it. Borrowed. */
+struct run_context {
+	const char *run_id;
+	const char *status;         /* "completed", NULL: as extracted */
+	const char *git;            /* JSON texts */
+	const char *environment;
+	const char *command;        /* JSON array text, masked */
+};
+
+struct draft {
+	struct values *values;      /* borrowed */
+	struct plugin_plan plan;
+	struct stage_dir dir;
+	struct stage_dir parent;    /* --init-from */
+	bool has_parent;
+	struct str parent_record;
+	char *base_model;           /* what this training starts from, for the record; NULL: not known */
+	char *base_path;            /* the same for the command: a path where it lies in the tree */
+	char *origin;               /* where the model began: base_model of the record's head, or NULL */
+	char *parents;              /* JSON array text, or NULL */
+	struct plugin_result result;
+	bool has_result;
+	bool additive;              /* more than the design's keys may be written */
+	struct run_context context;
+	char run_id[ID_TEXT_SIZE];
+};
+
+/* 'create': make the stage directory (and a first experiment, if there is none). */
+int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
+	       struct err *err);
+void draft_release(struct draft *draft);
+
+struct extract_source {
+	int dirfd;                  /* directory the inputs are taken from */
+	const char *dir_name;
+	const char *log;            /* the run's log, relative; NULL: any log there */
+	char *const *argv;          /* the training's command; NULL: not known */
+};
+
+/* Ask the plugin; ERR_PLUGIN. A training that visibly failed is no error here: see result.outcome. */
+int draft_extract(struct draft *draft, struct session *session, const struct extract_source *source,
+		  struct err *err);
+
+struct record_outcome {
+	enum store_result result;
+	struct info_summary after;
+	struct str entry;           /* the entry as printed */
+	struct str spooled;         /* where it waits, if it could not be recorded */
+	struct strv warnings;
+};
+
+void record_outcome_release(struct record_outcome *outcome);
+
+enum spool_policy {
+	SPOOL_DAMAGE, /* 'record': only what the user cannot mend by typing again */
+	SPOOL_ALWAYS, /* 'run': whatever went wrong, nothing is lost */
+};
+
+/*
+ * Compose the entry, check it (also by the plugin's validate()), append it. -1 with ERR_USAGE or
+ * ERR_INVALID: the entry itself is wrong; ERR_BUSY: locked; ERR_SPOOLED: not in the record but kept
+ * (outcome->spooled). With STORE_NOT_DURABLE: 0, and the warning is in the outcome.
+ */
+int draft_commit(struct draft *draft, struct session *session, enum spool_policy policy,
+		 struct record_outcome *outcome, struct err *err);
+
+/* Only compose: the entry that draft_commit() would append, as JSON text (--dry-run). */
+int draft_preview(struct draft *draft, struct session *session, struct str *entry, struct err *err);
+
+#endif

@@ -1,0 +1,505 @@
+#include "base/base.h"
+
+#include "app/run.h"
+
+#include "app/capture_all.h"
+#include "app/progress.h"
+#include "app/run_command.h"
+#include "app/watch.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "capture/secrets.h"
+#include "sys/lock.h"
+#include "sys/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TICK_MS 100
+#define JOURNAL_INTERVAL_MS 30000 /* how stale the last known step of a killed thhost may be */
+#define RUN_LOCK ".run.lock"
+
+/* What the callbacks of proc_supervise() work with. */
+struct live {
+	struct session *session;
+	struct run_report *report;
+	struct watch watch;
+	struct capture_texts texts;
+	int64_t journal_at;
+	uint64_t news_seen;
+};
+
+bool run_is_recorder(void)
+{
+	static const char *const ranks[] = { "RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK",
+					     "PMI_RANK" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranks); i++) {
+		const char *rank = getenv(ranks[i]);
+
+		if (rank && *rank)
+			return strcmp(rank, "0") == 0;
+	}
+	return true;
+}
+
+void run_report_release(struct run_report *report)
+{
+	if (report->draft.values)
+		draft_release(&report->draft);
+	run_release(&report->run);
+	record_outcome_release(&report->outcome);
+	strv_release(&report->argv);
+	strv_release(&report->env_added);
+}
+
+/* ---- the intent ---- */
+
+static void describe_process(struct run *run)
+{
+	char host[256] = "";
+	char boot[64];
+
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		host[0] = '\0';
+	clock_boot_id(boot);
+	run->host = xstrdup(host);
+	run->boot_id = xstrdup(boot);
+	run->pid = getpid();
+	run->pid_start = proc_start_time(getpid());
+	run->cwd = getcwd(NULL, 0);
+}
+
+static int describe_run(struct run_report *report, const struct conf *conf, struct err *err)
+{
+	const struct draft *draft = &report->draft;
+	struct run *run = &report->run;
+	const char *slurm = getenv("SLURM_JOB_ID");
+	struct strv mask = STRV_INIT;
+	char now[CLOCK_TEXT_SIZE];
+
+	if (id_make(run->run_id, err) < 0)
+		return -1;
+	clock_format(clock_now(), now);
+	run->state = RUN_STARTING;
+	run->stage = xstrdup(draft->values->stage);
+	run->dataset = xstrdup(draft->values->dataset);
+	run->exp = xstrdup_or_null(draft->dir.exp);
+	run->start_time = xstrdup(now);
+	run->base_model = xstrdup_or_null(draft->base_model);
+	run->parents = xstrdup_or_null(draft->parents);
+	run->init_from = xstrdup_or_null(draft->values->init_from);
+	run->job_id = slurm && *slurm ? xstrf("slurm:%s", slurm) : NULL;
+	describe_process(run);
+	conf_list(conf, "record.mask", &mask);
+	secrets_mask_argv(report->argv.v, &mask, &run->command);
+	strv_release(&mask);
+	return 0;
+}
+
+/* Two trainings in one directory would overwrite each other's checkpoints. */
+static int lock_directory(const struct draft *draft, struct lock *lock, struct err *err)
+{
+	int fd;
+	int result;
+
+	if (path_make_dir(draft->dir.fd, ".thhost", NULL, err) < 0)
+		return -1;
+	fd = path_open_beneath(draft->dir.fd, ".thhost", O_RDONLY | O_DIRECTORY, err);
+	if (fd < 0)
+		return -1;
+	result = lock_acquire(lock, fd, RUN_LOCK, draft->dir.ref, 0, err);
+	close(fd);
+	if (result < 0 && err->code == ERR_BUSY)
+		err_prefix(err, "another run is going on");
+	return result;
+}
+
+/* ---- while it runs ---- */
+
+static void save_progress(struct live *live)
+{
+	struct run *run = &live->report->run;
+	double step = progress_step();
+
+	run->last_step = isfinite(step) ? (int64_t)step : live->watch.events.step;
+	run->last_epoch = progress_epoch();
+	free(run->last_metrics);
+	run->last_metrics = watch_metrics();
+}
+
+static void update_journal(struct live *live)
+{
+	struct err err = ERR_INIT;
+
+	if (journal_update(live->report->draft.dir.fd, &live->report->run, &err) < 0)
+		log_warn("the run's journal is behind: %s", err.msg);
+}
+
+static void on_start(void *arg, pid_t pid)
+{
+	struct live *live = arg;
+	struct run *run = &live->report->run;
+
+	if (pid < 0)
+		return;
+	run->state = RUN_RUNNING;
+	run->child_pid = pid;
+	run->child_start = proc_start_time(pid);
+	/* The training is on its way: what git and nvidia-smi take costs it nothing any more. */
+	capture_all(&live->texts, &live->session->conf, live->report->argv.v, run->cwd);
+	run->git = live->texts.git.len ? xstrdup(live->texts.git.buf) : NULL;
+	update_journal(live);
+	live->journal_at = clock_monotonic_ms();
+}
+
+static void before_output(void *arg, enum proc_stream stream)
+{
+	struct live *live = arg;
+
+	watch_before_output(&live->watch, stream);
+}
+
+static void on_output(void *arg, enum proc_stream stream, const char *data, size_t len)
+{
+	struct live *live = arg;
+
+	watch_output(&live->watch, stream, data, len);
+}
+
+static void on_tick(void *arg)
+{
+	struct live *live = arg;
+	int64_t now = clock_monotonic_ms();
+
+	watch_tick(&live->watch);
+	if (now - live->journal_at < JOURNAL_INTERVAL_MS || progress_news() == live->news_seen)
+		return;
+	live->journal_at = now;
+	live->news_seen = progress_news();
+	save_progress(live);
+	update_journal(live);
+}
+
+static void on_stop(void *arg)
+{
+	(void)arg;
+	progress_hide();
+}
+
+/* ---- afterwards ---- */
+
+static bool ended_well(const struct proc_outcome *child)
+{
+	return !child->start_errno && WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0;
+}
+
+static bool was_interrupted(const struct proc_outcome *child)
+{
+	if (child->start_errno)
+		return false;
+	if (WIFSIGNALED(child->status) || child->forwarded_signal)
+		return true;
+	return WEXITSTATUS(child->status) == 128 + SIGINT ||
+	       WEXITSTATUS(child->status) == 128 + SIGTERM;
+}
+
+static void close_run(struct run_report *report)
+{
+	struct run *run = &report->run;
+	const struct proc_outcome *child = &report->child;
+	char now[CLOCK_TEXT_SIZE];
+
+	clock_format(clock_now(), now);
+	run->end_time = xstrdup(now);
+	run->wall_ms = child->wall_ms;
+	if (child->start_errno) {
+		run->state = RUN_FAILED;
+		run->trouble = xstrf("cannot start '%s': %s", report->argv.v[0],
+				     strerrordesc_np(child->start_errno));
+		return;
+	}
+	if (WIFSIGNALED(child->status))
+		run->signal = WTERMSIG(child->status);
+	else
+		run->exit_code = WEXITSTATUS(child->status);
+	if (ended_well(child))
+		run->state = RUN_COMPLETED;
+	else
+		run->state = was_interrupted(child) ? RUN_INTERRUPTED : RUN_FAILED;
+}
+
+/* What the training said of itself wins over what the plugin reads. */
+static int take_events(struct draft *draft, const struct events *events, struct err *err)
+{
+	struct values *values = draft->values;
+	char *metrics = fields_text(events->final_metrics);
+	char *hyperparams = fields_text(events->final_hyperparams);
+	int result = 0;
+
+	if (values->steps < 0)
+		values->steps = events->final_steps;
+	if (metrics)
+		result = fields_merge(values->metrics, "events", metrics, err);
+	if (result == 0 && hyperparams)
+		result = fields_merge(values->hyperparams, "events", hyperparams, err);
+	free(metrics);
+	free(hyperparams);
+	return result;
+}
+
+static int extract(struct live *live, struct err *err)
+{
+	struct run_report *report = live->report;
+	struct draft *draft = &report->draft;
+	const struct extract_source source = {
+		.dirfd = draft->dir.fd,
+		.dir_name = draft->dir.name,
+		.log = report->run.log,
+		.argv = report->argv.v,
+	};
+
+	if (!draft->plan.has_extract)
+		return 0;
+	if (draft_extract(draft, live->session, &source, err) == 0)
+		return 0;
+	if (draft->values->steps < 0)
+		return -1;
+	log_warn("%s; recorded from what the training said itself", err->msg);
+	*err = (struct err)ERR_INIT;
+	return 0;
+}
+
+static void set_known_values(struct run_report *report)
+{
+	struct values *values = report->draft.values;
+
+	if (!values->start_time)
+		values->start_time = xstrdup(report->run.start_time);
+	if (!values->end_time)
+		values->end_time = xstrdup(report->run.end_time);
+}
+
+static int make_entry(struct live *live, struct err *err)
+{
+	struct run_report *report = live->report;
+	struct draft *draft = &report->draft;
+	const char *outcome;
+
+	if (take_events(draft, &live->watch.events, err) < 0 || extract(live, err) < 0)
+		return -1;
+	set_known_values(report);
+	outcome = draft->result.outcome;
+	draft->additive = true;
+	draft->context = (struct run_context){
+		.run_id = report->run.run_id,
+		/* It ended with status 0: only "early" is the plugin's to say. */
+		.status = outcome && strcmp(outcome, "completed_early") == 0 ? outcome :
+									       "completed",
+		.git = live->texts.git.buf,
+		.environment = live->texts.environment.buf,
+		.command = live->texts.command.buf,
+	};
+	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
+}
+
+static void record(struct live *live)
+{
+	struct run_report *report = live->report;
+	struct run *run = &report->run;
+	struct err err = ERR_INIT;
+
+	if (make_entry(live, &err) == 0) {
+		report->is_recorded = true;
+		run->state = RUN_RECORDED;
+		if (report->outcome.result == STORE_NOT_DURABLE)
+			strv_push(&report->outcome.warnings, err.msg);
+		return;
+	}
+	report->trouble = err;
+	run->trouble = xstrdup(err.msg);
+	run->state = err.code == ERR_SPOOLED ? RUN_SPOOLED : RUN_UNRECORDED;
+	if (run->state == RUN_UNRECORDED && !report->trouble.hint[0])
+		err_hint(&report->trouble,
+			 "log and files are kept; mend the cause, then 'thhost repair %s'",
+			 report->draft.dir.ref);
+}
+
+/* ---- the whole ---- */
+
+static int supervise(struct live *live, const struct run_options *options, int log_fd,
+		     struct strv *env, struct err *err)
+{
+	struct run_report *report = live->report;
+	const struct proc_supervision supervision = {
+		.argv = report->argv.v,
+		.env = env->v,
+		.no_pty = strcmp(conf_get(&live->session->conf, "run.pty"), "no") == 0,
+		.log_fd = log_fd,
+		.before_output = before_output,
+		.on_output = on_output,
+		.on_tick = on_tick,
+		.on_start = on_start,
+		.on_stop = on_stop,
+		.extra_fd = -1,
+		.arg = live,
+		.tick_ms = TICK_MS,
+	};
+
+	(void)options;
+	return proc_supervise(&supervision, &report->child, err);
+}
+
+static void warn_of_log(const struct run_report *report)
+{
+	if (report->child.log_truncated)
+		log_warn("the log stops after %llu bytes: %s",
+			 (unsigned long long)report->child.log_bytes,
+			 strerrordesc_np(report->child.log_errno));
+}
+
+static void finish(struct live *live, const struct run_options *options)
+{
+	struct run_report *report = live->report;
+	bool is_good;
+
+	close_run(report);
+	is_good = report->run.state == RUN_COMPLETED;
+	watch_end(&live->watch, !is_good);
+	save_progress(live);
+	warn_of_log(report);
+	report->is_wanted = is_good && !options->no_record;
+	if (report->is_wanted)
+		record(live);
+	update_journal(live);
+}
+
+static bool is_piped(const struct session *session)
+{
+	return strcmp(conf_get(&session->conf, "run.pty"), "no") == 0 || !isatty(STDOUT_FILENO) ||
+	       !isatty(STDERR_FILENO);
+}
+
+struct run_files {
+	int log_fd;
+	int events_fd;
+	char *events_path;
+};
+
+static int open_files(struct run_report *report, const struct conf *conf, struct run_files *files,
+		      struct err *err)
+{
+	int dirfd = report->draft.dir.fd;
+	struct str name = STR_INIT;
+
+	if (conf_bool(conf, "run.log")) {
+		files->log_fd = journal_open_log(dirfd, report->run.run_id, &name, err);
+		report->run.log = files->log_fd >= 0 ? xstrdup(name.buf) : NULL;
+		if (files->log_fd < 0) {
+			str_release(&name);
+			return -1;
+		}
+	}
+	files->events_fd = journal_open_events(dirfd, report->run.run_id, &name, err);
+	if (files->events_fd >= 0)
+		files->events_path = path_join(report->draft.dir.path, name.buf);
+	str_release(&name);
+	return files->events_fd >= 0 ? 0 : -1;
+}
+
+static void close_files(struct run_files *files)
+{
+	if (files->log_fd >= 0 && close(files->log_fd) < 0)
+		log_warn("the log may be incomplete: %s", strerrordesc_np(errno));
+	if (files->events_fd >= 0)
+		close(files->events_fd);
+	free(files->events_path);
+}
+
+static bool shows_progress(const struct run_options *options, const struct conf *conf)
+{
+	return !options->quiet && !options->no_progress &&
+	       strcmp(conf_get(conf, "run.progress"), "no") != 0;
+}
+
+static int run_in_directory(struct session *session, const struct run_options *options,
+			    struct run_report *report, struct err *err)
+{
+	struct live live = { .session = session, .report = report, .texts = CAPTURE_TEXTS_INIT };
+	struct run_files files = { .log_fd = -1, .events_fd = -1, .events_path = NULL };
+	struct strv env = STRV_INIT;
+	char *label = xstrf("%s/%s", report->run.stage, report->run.dataset);
+	int result = -1;
+
+	if (journal_begin(report->draft.dir.fd, &report->run, err) < 0 ||
+	    open_files(report, &session->conf, &files, err) < 0)
+		goto out;
+	run_environment(&report->draft, report->run.run_id, files.events_path, is_piped(session),
+			&env, &report->env_added);
+	watch_begin(&live.watch, &report->draft.plan, &session->plugins.limits, files.events_fd,
+		    label, !shows_progress(options, &session->conf));
+	result = supervise(&live, options, files.log_fd, &env, err);
+	if (result == 0)
+		finish(&live, options);
+	watch_release(&live.watch);
+out:
+	close_files(&files);
+	strv_release(&env);
+	capture_texts_release(&live.texts);
+	free(label);
+	return result;
+}
+
+static int plan_only(struct run_report *report)
+{
+	struct strv env = STRV_INIT;
+
+	run_environment(&report->draft, "(a new run id)", "(a file under .thhost/events)", true, &env,
+			&report->env_added);
+	strv_release(&env);
+	return 0;
+}
+
+/* One of many processes of a job: it runs, and leaves the record to the first. */
+static int run_unrecorded(struct run_report *report, struct err *err)
+{
+	const struct proc_supervision supervision = {
+		.argv = report->argv.v,
+		.env = environ,
+		.log_fd = -1,
+		.extra_fd = -1,
+		.tick_ms = 1000,
+	};
+
+	return proc_supervise(&supervision, &report->child, err);
+}
+
+int run_training(struct session *session, const struct run_options *options,
+		 struct run_report *report, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+	int result;
+
+	memset(report, 0, sizeof(*report));
+	run_init(&report->run);
+	str_init(&report->outcome.entry);
+	str_init(&report->outcome.spooled);
+	if (draft_open(&report->draft, session, options->values, !options->dry_run, err) < 0 ||
+	    run_command(&report->draft, session, options->argv, &report->argv, err) < 0)
+		return -1;
+	if (options->dry_run)
+		return plan_only(report);
+	if (!run_is_recorder())
+		return run_unrecorded(report, err);
+	if (describe_run(report, &session->conf, err) < 0 ||
+	    lock_directory(&report->draft, &lock, err) < 0)
+		return -1;
+	result = run_in_directory(session, options, report, err);
+	lock_release(&lock);
+	return result;
+}

@@ -1,0 +1,156 @@
+#include "base/base.h"
+
+#include "app/session.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <unistd.h>
+
+int session_open(struct session *session, const struct session_options *options, struct err *err)
+{
+	char *here = getcwd(NULL, 0);
+	int result;
+
+	memset(session, 0, sizeof(*session));
+	session->options = *options;
+	if (!here)
+		return err_errno(err, ERR_FAILED, "cannot tell the current directory");
+	result = conf_load(&session->conf, options->config_file, here, err);
+	free(here);
+	if (result == 0 && options->root)
+		result = conf_set_flag(&session->conf, "artifact.root", options->root, err);
+	return result;
+}
+
+void session_close(struct session *session)
+{
+	if (session->has_layout)
+		layout_close(&session->layout);
+	if (session->reports)
+		plugin_reports_release(session->reports, session->n_reports);
+	free(session->names);
+	if (session->has_plugins)
+		plugin_set_release(&session->plugins);
+	conf_release(&session->conf);
+}
+
+int session_plugins(struct session *session, struct err *err)
+{
+	struct plugin_options options = {
+		.files = &session->options.plugin_files,
+		.limits = {
+			.load_ms = (int)conf_int(&session->conf, "plugins.load_ms"),
+			.call_ms = (int)conf_int(&session->conf, "plugins.time_limit_ms"),
+			.memory = (size_t)conf_int(&session->conf, "plugins.memory_mb") << 20,
+		},
+	};
+	struct strv dirs = STRV_INIT;
+	struct str path = STR_INIT;
+	int result;
+
+	if (session->has_plugins)
+		return 0;
+	conf_paths(&session->conf, "plugins.path", &dirs); /* relative to the file that names them */
+	for (size_t i = 0; i < dirs.n; i++)
+		str_addf(&path, "%s%s", i ? ":" : "", dirs.v[i]);
+	options.path = path.buf;
+	result = plugin_set_open(&session->plugins, &options, err);
+	strv_release(&dirs);
+	str_release(&path);
+	session->has_plugins = result == 0;
+	return result;
+}
+
+int session_plan(struct session *session, const char *stage, const char *dataset, const char *entry,
+		 struct plugin_plan *plan, struct err *err)
+{
+	if (session_plugins(session, err) < 0)
+		return -1;
+	return plugin_describe(&session->plugins, stage, dataset, entry, plan, err);
+}
+
+int session_layout(struct session *session, struct err *err)
+{
+	static const struct stage_map nothing = { .v = NULL, .n = 0 };
+	char *root;
+	int result;
+
+	if (session->has_layout)
+		return 0;
+	root = conf_path(&session->conf, "artifact.root");
+	result = layout_open(&session->layout, root ? root : "artifact", &nothing, err);
+	free(root);
+	session->has_layout = result == 0;
+	return result;
+}
+
+static void set_names(struct session *session, size_t n)
+{
+	session->n_names = n;
+	session->layout.stages.v = session->names;
+	session->layout.stages.n = n;
+}
+
+static void add_name(struct session *session, const struct plugin_plan *plan)
+{
+	struct stage_name *name;
+
+	session->names = xreallocarray(session->names, session->n_names + 1, sizeof(*name));
+	name = &session->names[session->n_names];
+	name->stage = plan->stage;
+	name->dir = plan->dir;
+	name->model_name = plan->model_name;
+	set_names(session, session->n_names + 1);
+}
+
+void session_use_plan(struct session *session, const struct plugin_plan *plan)
+{
+	if (session->reports)
+		return; /* all stages are known already */
+	set_names(session, 0);
+	add_name(session, plan);
+}
+
+int session_all_stages(struct session *session, struct err *err)
+{
+	if (session->reports)
+		return 0;
+	if (session_plugins(session, err) < 0 || session_layout(session, err) < 0)
+		return -1;
+	if (plugin_describe_all(&session->plugins, &session->reports, &session->n_reports, err) < 0)
+		return -1;
+	set_names(session, 0);
+	for (size_t i = 0; i < session->n_reports; i++) {
+		const struct plugin_report *report = &session->reports[i];
+
+		if (report->err.code)
+			log_warn("%s", report->err.msg);
+		else if (strcmp(report->file->kind, "stage") == 0 && !report->file->is_shadowed)
+			add_name(session, &report->plan);
+	}
+	return 0;
+}
+
+int session_resolve(struct session *session, const char *exp, const char *ref,
+		    struct stage_dir *out, struct err *err)
+{
+	struct err first = ERR_INIT;
+
+	if (session_layout(session, err) < 0)
+		return -1;
+	if (layout_resolve(&session->layout, exp, ref, out, &first) == 0)
+		return 0;
+	if (first.code != ERR_NOT_FOUND || session->reports) {
+		*err = first;
+		return -1;
+	}
+	if (session_all_stages(session, err) < 0)
+		return -1;
+	return layout_resolve(&session->layout, exp, ref, out, err);
+}
+
+int session_lock_timeout_ms(const struct session *session)
+{
+	return (int)conf_int(&session->conf, "record.lock_timeout_s") * 1000;
+}

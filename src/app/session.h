@@ -1,0 +1,58 @@
+/*
+ * session - what a command works with: configuration, plugins, the tree.
+ *
+ * Opened once per process; each part is loaded when it is first asked for, since
+ * most commands need only some ('list' starts no plugin worker).
+ */
+#ifndef APP_SESSION_H
+#define APP_SESSION_H
+#include "base/err.h"
+#include "model/conf.h"
+#include "model/layout.h"
+#include "script/plugin.h"
+
+struct session_options {
+	const char *config_file; /* --config, or NULL */
+	const char *root;        /* --root, or NULL */
+	struct strv plugin_files; /* --plugin, repeatable */
+};
+
+struct session {
+	struct conf conf;
+	struct session_options options;
+	struct plugin_set plugins;
+	bool has_plugins;
+	struct plugin_report *reports; /* every plugin described, for the stage map */
+	size_t n_reports;
+	struct stage_name *names;
+	size_t n_names;
+	struct layout layout;
+	bool has_layout;
+};
+
+int session_open(struct session *session, const struct session_options *options, struct err *err);
+void session_close(struct session *session);
+
+/* Find the plugin files (nothing runs). */
+int session_plugins(struct session *session, struct err *err);
+
+/* What the plugins of 'stage' and 'dataset' declare; 'entry' as for plugin_describe(). */
+int session_plan(struct session *session, const char *stage, const char *dataset, const char *entry,
+		 struct plugin_plan *plan, struct err *err);
+
+/* The tree, opened without knowing any stage. */
+int session_layout(struct session *session, struct err *err);
+
+/* From now on the tree knows this one stage. */
+void session_use_plan(struct session *session, const struct plugin_plan *plan);
+
+/* Describe all plugins, so that the tree knows every stage. Broken plugins are warned of. */
+int session_all_stages(struct session *session, struct err *err);
+
+/* layout_resolve(), and once more with every stage known if the name alone does not lead there. */
+int session_resolve(struct session *session, const char *exp, const char *ref,
+		    struct stage_dir *out, struct err *err);
+
+int session_lock_timeout_ms(const struct session *session);
+
+#endif

@@ -1,0 +1,381 @@
+#include "base/base.h"
+
+#include "app/history.h"
+#include "app/parents.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/command.h"
+#include "cli/pager.h"
+#include "cli/render.h"
+#include "model/lineage.h"
+
+static const struct option_spec options[] = {
+	{ "exp", 'e', "EXP", "the experiment that a short REF is in (default: the one in use)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+/* ---- from the records to the graph ---- */
+
+static void connect_list(struct lineage *lineage, const struct json *doc, size_t list, size_t node)
+{
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i)) {
+		char *ref = json_string_copy(doc, json_member(doc, i, "ref"));
+		char *relation = json_string_copy(doc, json_member(doc, i, "relation"));
+		char *checkpoint = json_string_copy(doc, json_member(doc, i, "checkpoint"));
+		bool declared = json_string_is(doc, json_member(doc, i, "how"), "declared");
+
+		if (ref)
+			lineage_connect(lineage, lineage_node(lineage, ref), node,
+					relation ? relation : "starts_from", checkpoint, declared);
+		free(ref);
+		free(relation);
+		free(checkpoint);
+	}
+}
+
+/* The entry that this directory itself made, or JSON_NONE. */
+static size_t first_own_entry(const struct info *info)
+{
+	size_t i = info_first_entry(info);
+
+	while (i != JSON_NONE && info_entry_is_inherited(info, i))
+		i = info_next_entry(info, i);
+	return i;
+}
+
+static void connect_inherited(struct lineage *lineage, const struct info *info, size_t node)
+{
+	size_t last = JSON_NONE;
+	char *ref;
+
+	for (size_t i = info_first_entry(info); i != first_own_entry(info);
+	     i = info_next_entry(info, i))
+		last = i;
+	if (last == JSON_NONE)
+		return;
+	ref = info_entry_string(info, last, "inherited_from");
+	lineage_connect(lineage, lineage_node(lineage, ref), node, "continues", NULL, true);
+	free(ref);
+}
+
+/* A record without edges of its own began with its base model, in the tree or outside. */
+static void connect_base(struct lineage *lineage, struct layout *layout,
+			 const struct history *history, size_t node)
+{
+	char *base = info_string(&history->info, "base_model");
+	struct base_place place = BASE_PLACE_INIT;
+	size_t parent;
+
+	if (!base || !*base || lineage->nodes[node].n_parents) {
+		free(base);
+		return;
+	}
+	if (parents_find_base(layout, history->dir.exp, base, &place)) {
+		parent = lineage_node(lineage, place.dir.ref);
+		lineage_connect(lineage, parent, node, "starts_from", place.checkpoint, false);
+	} else if (strcmp(base, "unknown") != 0) {
+		parent = lineage_node(lineage, base);
+		lineage_define(lineage, parent, "pretrained", true);
+		lineage_connect(lineage, parent, node, "starts_from", NULL, true);
+	}
+	base_place_release(&place);
+	free(base);
+}
+
+static char *label_of(const struct info *info)
+{
+	char *checkpoint = info_string(info, "final_checkpoint");
+	const struct json *doc = &info->doc;
+	struct str label = STR_INIT;
+	size_t last = JSON_NONE;
+	size_t metrics;
+
+	if (checkpoint && *checkpoint)
+		str_adds(&label, checkpoint);
+	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i))
+		last = i;
+	metrics = last == JSON_NONE ? JSON_NONE : info_entry_member(info, last, "metrics");
+	for (size_t i = json_first(doc, metrics); i != JSON_NONE; i = json_next(doc, metrics, i)) {
+		char *name;
+		double value;
+
+		if (!json_is_number(doc, i + 1) || json_real(doc, i + 1, &value) < 0)
+			continue;
+		name = json_string_copy(doc, i);
+		str_addf(&label, "%s%s ", label.len ? "  " : "", name);
+		add_metric(&label, value);
+		free(name);
+		break;
+	}
+	free(checkpoint);
+	return str_detach(&label);
+}
+
+static void build(struct lineage *lineage, const struct histories *all, struct layout *layout)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct history *history = &all->v[i];
+		char *label;
+
+		if (history->err.code || !history->has_record)
+			continue;
+		label = label_of(&history->info);
+		lineage_define(lineage, lineage_node(lineage, history->dir.ref), label, false);
+		free(label);
+	}
+	for (size_t i = 0; i < all->n; i++) {
+		const struct history *history = &all->v[i];
+		const struct info *info = &history->info;
+		size_t node;
+
+		if (history->err.code || !history->has_record)
+			continue;
+		node = lineage_node(lineage, history->dir.ref);
+		connect_list(lineage, &info->doc, json_member(&info->doc, 0, "parents"), node);
+		for (size_t e = first_own_entry(info); e != JSON_NONE; e = info_next_entry(info, e))
+			connect_list(lineage, &info->doc, info_entry_member(info, e, "parents"), node);
+		connect_inherited(lineage, info, node);
+		connect_base(lineage, layout, history, node);
+	}
+}
+
+/* ---- the tree ---- */
+
+struct tree {
+	const struct lineage *lineage;
+	const bool *shown;   /* nodes that belong to the answer */
+	bool *printed;
+	size_t target;
+	struct str *out;
+};
+
+/* Of several parents the one that the model itself came from holds the branch. */
+static size_t branch_parent(const struct lineage *lineage, size_t node)
+{
+	const struct lineage_node *n = &lineage->nodes[node];
+	size_t best = LINEAGE_NONE;
+
+	for (size_t i = 0; i < n->n_parents; i++) {
+		const struct lineage_edge *edge = &lineage->edges[n->parents[i]];
+
+		if (best == LINEAGE_NONE || strcmp(edge->relation, "continues") == 0)
+			best = edge->from;
+	}
+	return best;
+}
+
+static void add_padded(struct str *out, const char *left, const char *text)
+{
+	int gap = 46 - (int)strlen(left);
+
+	str_adds(out, left);
+	if (text && *text) {
+		str_addf(out, "%*s", gap > 2 ? gap : 2, "");
+		add_harmless(out, text, strlen(text));
+	}
+}
+
+static void add_other_parents(const struct tree *tree, size_t node, size_t branch)
+{
+	const struct lineage_node *n = &tree->lineage->nodes[node];
+
+	for (size_t i = 0; i < n->n_parents; i++) {
+		const struct lineage_edge *edge = &tree->lineage->edges[n->parents[i]];
+
+		if (edge->from != branch)
+			str_addf(tree->out, "  (also %s %s)", edge->relation,
+				 tree->lineage->nodes[edge->from].ref);
+	}
+}
+
+static void print_node(const struct tree *tree, size_t node, const char *prefix,
+		       const char *branch, size_t parent)
+{
+	const struct lineage_node *n = &tree->lineage->nodes[node];
+	struct str line = STR_INIT;
+
+	str_addf(&line, "%s%s", prefix, branch);
+	add_harmless(&line, n->ref, strlen(n->ref));
+	add_padded(tree->out, line.buf, n->is_missing ? "missing" : n->label);
+	add_other_parents(tree, node, parent);
+	if (node == tree->target)
+		str_adds(tree->out, "  <-");
+	str_addch(tree->out, '\n');
+	str_release(&line);
+}
+
+static void print_tree(const struct tree *tree, size_t node, const char *prefix, const char *branch,
+		       const char *below, size_t parent)
+{
+	const struct lineage_node *n = &tree->lineage->nodes[node];
+	char *deeper = xstrf("%s%s", prefix, below);
+	size_t last = LINEAGE_NONE;
+
+	print_node(tree, node, prefix, branch, parent);
+	tree->printed[node] = true;
+	for (size_t i = 0; i < n->n_children; i++) {
+		size_t child = tree->lineage->edges[n->children[i]].to;
+
+		if (tree->shown[child] && branch_parent(tree->lineage, child) == node)
+			last = child;
+	}
+	for (size_t i = 0; i < n->n_children; i++) {
+		size_t child = tree->lineage->edges[n->children[i]].to;
+
+		if (!tree->shown[child] || tree->printed[child] ||
+		    branch_parent(tree->lineage, child) != node)
+			continue;
+		print_tree(tree, child, deeper, child == last ? "└─ " : "├─ ",
+			   child == last ? "   " : "│  ", node);
+	}
+	free(deeper);
+}
+
+/* Everything that has an ancestor in common with 'target'; without one everything. */
+static bool *choose(const struct lineage *lineage, size_t target)
+{
+	bool *shown = xcalloc(lineage->n_nodes + 1, sizeof(*shown));
+	bool *above = xcalloc(lineage->n_nodes + 1, sizeof(*above));
+
+	if (target == LINEAGE_NONE) {
+		memset(shown, true, lineage->n_nodes * sizeof(*shown));
+	} else {
+		lineage_reach(lineage, target, true, above);
+		lineage_reach(lineage, target, false, shown);
+		for (size_t i = 0; i < lineage->n_nodes; i++) {
+			/* A pretrained model has many children that are no relatives. */
+			if (above[i] && !lineage->nodes[i].is_outside)
+				lineage_reach(lineage, i, false, shown);
+			shown[i] = shown[i] || above[i];
+		}
+	}
+	free(above);
+	return shown;
+}
+
+static void as_tree(const struct lineage *lineage, size_t target, const bool *shown,
+		    struct str *out)
+{
+	struct tree tree = {
+		.lineage = lineage,
+		.shown = shown,
+		.printed = xcalloc(lineage->n_nodes + 1, sizeof(bool)),
+		.target = target,
+		.out = out,
+	};
+
+	for (size_t i = 0; i < lineage->n_nodes; i++)
+		if (shown[i] && branch_parent(lineage, i) == LINEAGE_NONE)
+			print_tree(&tree, i, "", "", "", LINEAGE_NONE);
+	/* What is left hangs in a cycle: shown flat, and named. */
+	for (size_t i = 0; i < lineage->n_nodes; i++) {
+		if (!shown[i] || tree.printed[i])
+			continue;
+		log_warn("'%s' is its own ancestor", lineage->nodes[i].ref);
+		print_tree(&tree, i, "", "", "", LINEAGE_NONE);
+	}
+	free(tree.printed);
+}
+
+static void as_json(const struct lineage *lineage, const bool *shown, struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 2);
+
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "schema", "thhost.lineage/1");
+	jsonw_key(&w, "nodes");
+	jsonw_array(&w);
+	for (size_t i = 0; i < lineage->n_nodes; i++) {
+		const struct lineage_node *node = &lineage->nodes[i];
+
+		if (!shown[i])
+			continue;
+		jsonw_object(&w);
+		jsonw_pair_string(&w, "ref", node->ref);
+		jsonw_pair_string(&w, "kind", node->is_missing ? "missing" :
+					      node->is_outside ? "outside" :
+								 "model");
+		jsonw_pair_string(&w, "label", node->label);
+		jsonw_end(&w);
+	}
+	jsonw_end(&w);
+	jsonw_key(&w, "edges");
+	jsonw_array(&w);
+	for (size_t i = 0; i < lineage->n_edges; i++) {
+		const struct lineage_edge *edge = &lineage->edges[i];
+
+		if (!shown[edge->from] || !shown[edge->to])
+			continue;
+		jsonw_object(&w);
+		jsonw_pair_string(&w, "from", lineage->nodes[edge->from].ref);
+		jsonw_pair_string(&w, "to", lineage->nodes[edge->to].ref);
+		jsonw_pair_string(&w, "relation", edge->relation);
+		jsonw_pair_string(&w, "how", edge->is_declared ? "declared" : "inferred");
+		jsonw_pair_string(&w, "checkpoint", edge->checkpoint);
+		jsonw_end(&w);
+	}
+	jsonw_end(&w);
+	jsonw_end(&w);
+	str_addch(out, '\n');
+}
+
+static int find_target(struct cli *cli, const struct lineage *lineage, size_t *target,
+		       struct err *err)
+{
+	struct stage_dir dir = STAGE_DIR_INIT;
+
+	*target = LINEAGE_NONE;
+	if (!operand(cli, 0))
+		return 0;
+	*target = lineage_find(lineage, operand(cli, 0)); /* also a pretrained model's name */
+	if (*target != LINEAGE_NONE)
+		return 0;
+	if (session_resolve(&cli->session, option_value(&cli->options, "exp"), operand(cli, 0), &dir,
+			    err) < 0)
+		return -1;
+	*target = lineage_find(lineage, dir.ref);
+	if (*target == LINEAGE_NONE)
+		err_set(err, ERR_NOT_FOUND, "'%s' has no record", dir.ref);
+	stage_dir_release(&dir);
+	return *target == LINEAGE_NONE ? -1 : 0;
+}
+
+static int run_lineage(struct cli *cli, struct err *err)
+{
+	struct histories all = { .v = NULL };
+	struct lineage lineage = { .nodes = NULL };
+	struct str out = STR_INIT;
+	size_t target;
+	int result = session_layout(&cli->session, err);
+
+	if (result == 0)
+		result = histories_load(&all, &cli->session.layout, NULL, NULL, err);
+	if (result == 0)
+		build(&lineage, &all, &cli->session.layout);
+	if (result == 0)
+		result = find_target(cli, &lineage, &target, err);
+	if (result == 0) {
+		bool *shown = choose(&lineage, target);
+
+		if (cli->json)
+			as_json(&lineage, shown, &out);
+		else
+			as_tree(&lineage, target, shown, &out);
+		result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
+		free(shown);
+	}
+	histories_release(&all);
+	lineage_release(&lineage);
+	str_release(&out);
+	return result;
+}
+
+const struct command cmd_lineage = {
+	.name = "lineage",
+	.synopsis = "[REF]",
+	.summary = "show what a model came from and what came of it",
+	.details = "Without a REF: every model below the artifact root.\n",
+	.options = options,
+	.max_operands = 1,
+	.run = run_lineage,
+};

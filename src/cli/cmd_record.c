@@ -1,0 +1,258 @@
+#include "base/base.h"
+
+#include "app/capture_all.h"
+#include "app/record.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/command.h"
+#include "cli/render.h"
+#include "cli/report.h"
+#include "sys/file.h"
+#include "sys/path.h"
+
+#include <unistd.h>
+
+#define INPUT_LIMIT (16u << 20)
+
+static const struct option_spec options[] = {
+	{ "dataset", 'd', "D", "the data set that was trained on" },
+	{ "exp", 'e', "EXP", "the experiment (default: the one in use)" },
+	{ "model-name", 0, "M", "model name of a new record (default: the plugin's)" },
+	{ "steps", 0, "N", "optimizer steps that ran" },
+	{ "epochs", 0, "N", "epochs that ran" },
+	{ "metric", 'm', "K=V", "a metric; dots nest, as in per_class_f1.title=0.9 (repeatable)" },
+	{ "param", 'p', "K=V", "a hyperparameter (repeatable)" },
+	{ "base-model", 0, "M", "what the training started from" },
+	{ "final-checkpoint", 0, "C", "name of the checkpoint to use from now on" },
+	{ "start-time", 0, "T", "ISO 8601; kept to the letter" },
+	{ "end-time", 0, "T", "ISO 8601; kept to the letter" },
+	{ "into", 0, "REF", "append to that record instead of the dataset's own" },
+	{ "init-from", 0, "REF", "begin a new record with the history of a DATASET or REF" },
+	{ "from", 0, "DIR", "let the stage's plugin read DIR" },
+	{ "tag", 0, "T", "a tag for the entry (repeatable)" },
+	{ "note", 0, "TEXT", "a note for the entry" },
+	{ "capture", 0, NULL, "also record git, host, GPU and Python as they are now" },
+	{ "json-input", 0, "FILE", "read the values from a JSON object; '-' is stdin" },
+	{ "dry-run", 'n', NULL, "show the entry and write nothing" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static void replace(char **place, const char *value)
+{
+	if (!value)
+		return;
+	free(*place);
+	*place = xstrdup(value);
+}
+
+static int read_stdin(struct str *text, struct err *err)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0) {
+		str_add(text, buf, (size_t)n);
+		if (text->len > INPUT_LIMIT)
+			return err_set(err, ERR_INVALID, "stdin: more than 16 MiB of JSON");
+	}
+	return n < 0 ? err_errno(err, ERR_FAILED, "cannot read stdin") : 0;
+}
+
+static int read_json_input(const struct options *given, struct values *values, struct err *err)
+{
+	const char *file = option_value(given, "json-input");
+	struct str text = STR_INIT;
+	int result;
+
+	if (!file)
+		return 0;
+	if (strcmp(file, "-") == 0)
+		result = read_stdin(&text, err);
+	else
+		result = file_read_path(file, INPUT_LIMIT, &text, err);
+	if (result == 0)
+		result = values_read_json(values, strcmp(file, "-") == 0 ? "stdin" : file,
+					  text.buf, err);
+	str_release(&text);
+	return result;
+}
+
+static int read_lists(const struct options *given, struct values *values, struct err *err)
+{
+	const char *text;
+	size_t position;
+
+	for (position = 0; (text = option_each(given, "metric", &position));)
+		if (fields_set_metric(values->metrics, text, err) < 0)
+			return -1;
+	for (position = 0; (text = option_each(given, "param", &position));)
+		if (fields_set_param(values->hyperparams, text, err) < 0)
+			return -1;
+	for (position = 0; (text = option_each(given, "tag", &position));)
+		strv_push(&values->tags, text);
+	return 0;
+}
+
+static int read_epochs(const struct options *given, struct values *values, struct err *err)
+{
+	const char *text = option_value(given, "epochs");
+
+	if (!text)
+		return 0;
+	if (!json_is_number_text(text, strlen(text), NULL) || text[0] == '-')
+		return err_set(err, ERR_USAGE, "--epochs must be a number from 0, not '%s'", text);
+	replace(&values->epochs, text);
+	return 0;
+}
+
+static int read_values(struct cli *cli, struct values *values, struct err *err)
+{
+	const struct options *given = &cli->options;
+
+	if (read_json_input(given, values, err) < 0)
+		return -1;
+	replace(&values->stage, operand(cli, 0));
+	replace(&values->dataset, option_value(given, "dataset"));
+	replace(&values->exp, option_value(given, "exp"));
+	replace(&values->model_name, option_value(given, "model-name"));
+	replace(&values->base_model, option_value(given, "base-model"));
+	replace(&values->final_checkpoint, option_value(given, "final-checkpoint"));
+	replace(&values->start_time, option_value(given, "start-time"));
+	replace(&values->end_time, option_value(given, "end-time"));
+	replace(&values->into, option_value(given, "into"));
+	replace(&values->init_from, option_value(given, "init-from"));
+	replace(&values->from, option_value(given, "from"));
+	replace(&values->note, option_value(given, "note"));
+	if (option_integer(given, "steps", 0, INT64_MAX, &values->steps, err) < 0 ||
+	    read_epochs(given, values, err) < 0 || read_lists(given, values, err) < 0)
+		return -1;
+	if (!values->stage)
+		err_set(err, ERR_USAGE, "which stage? (thhost record STAGE --dataset D)");
+	else if (!values->dataset)
+		err_set(err, ERR_USAGE, "which data set? (--dataset D)");
+	else
+		return 0;
+	return -1;
+}
+
+/* What a plugin may find in DIR is a training that failed: that is no history. */
+static int refuse_failed(const struct draft *draft, struct err *err)
+{
+	const char *outcome = draft->result.outcome;
+
+	if (!outcome || (strcmp(outcome, "failed") != 0 && strcmp(outcome, "interrupted") != 0))
+		return 0;
+	err_set(err, ERR_INVALID, "'%s' holds a training that %s%s%s; nothing recorded",
+		draft->values->from, strcmp(outcome, "failed") == 0 ? "failed" : "was interrupted",
+		draft->result.error ? ": " : "", draft->result.error ? draft->result.error : "");
+	return err_hint(err, "give --steps and --metric by hand if it counts all the same");
+}
+
+static int extract_from(struct draft *draft, struct session *session, struct err *err)
+{
+	const char *from = draft->values->from;
+	char *absolute;
+	struct extract_source source = { .dirfd = -1 };
+	int result;
+
+	source.dirfd = path_open_dir(from, err);
+	if (source.dirfd < 0)
+		return -1;
+	absolute = path_absolute(from);
+	source.dir_name = path_base(absolute);
+	result = draft_extract(draft, session, &source, err);
+	free(absolute);
+	close(source.dirfd);
+	if (result == 0 && draft->values->steps < 0)
+		result = refuse_failed(draft, err);
+	return result;
+}
+
+static void warn_of_plugin(const struct draft *draft)
+{
+	for (size_t i = 0; i < draft->result.warnings.n; i++)
+		log_warn("%s", draft->result.warnings.v[i]);
+}
+
+static int preview(struct cli *cli, struct draft *draft, struct err *err)
+{
+	struct str entry = STR_INIT;
+	struct str out = STR_INIT;
+	int result = draft_preview(draft, &cli->session, &entry, err);
+
+	if (result == 0) {
+		report_preview(draft, &entry, &out);
+		result = print_out(&out) < 0 ? 1 : 0;
+	}
+	str_release(&entry);
+	str_release(&out);
+	return result;
+}
+
+static int commit(struct cli *cli, struct draft *draft, struct err *err)
+{
+	struct record_outcome outcome = { .entry = STR_INIT, .spooled = STR_INIT };
+	struct str out = STR_INIT;
+	int result = draft_commit(draft, &cli->session, SPOOL_DAMAGE, &outcome, err);
+
+	for (size_t i = 0; i < outcome.warnings.n; i++)
+		log_warn("%s", outcome.warnings.v[i]);
+	if (result == 0) {
+		if (outcome.result == STORE_NOT_DURABLE) {
+			log_warn("%s", err->msg);
+			result = 8;
+		}
+		if (cli->json)
+			report_recorded_json(draft, &outcome, &out);
+		else if (log_level() > LOG_QUIET)
+			report_recorded(draft, &outcome, &out);
+		if (print_out(&out) < 0 && result == 0)
+			result = 1;
+	}
+	str_release(&out);
+	record_outcome_release(&outcome);
+	return result;
+}
+
+static int run_record(struct cli *cli, struct err *err)
+{
+	struct values values;
+	struct draft draft = { .values = NULL };
+	struct capture_texts texts = CAPTURE_TEXTS_INIT;
+	bool dry = option_given(&cli->options, "dry-run");
+	int result;
+
+	values_init(&values);
+	result = read_values(cli, &values, err);
+	if (result == 0)
+		result = draft_open(&draft, &cli->session, &values, !dry, err);
+	if (result == 0 && values.from)
+		result = extract_from(&draft, &cli->session, err);
+	if (result == 0) {
+		warn_of_plugin(&draft);
+		draft.additive = values.from || option_given(&cli->options, "capture");
+		if (option_given(&cli->options, "capture")) {
+			capture_all(&texts, &cli->session.conf, NULL, NULL);
+			draft.context.git = texts.git.buf;
+			draft.context.environment = texts.environment.buf;
+		}
+		result = dry ? preview(cli, &draft, err) : commit(cli, &draft, err);
+	}
+	capture_texts_release(&texts);
+	if (draft.values)
+		draft_release(&draft);
+	values_release(&values);
+	return result;
+}
+
+const struct command cmd_record = {
+	.name = "record",
+	.synopsis = "STAGE --dataset D [--steps N] [--metric K=V]... [--from DIR] ...",
+	.summary = "append an entry to a training history without running anything",
+	.details = "Values come from options, from a JSON object with the same names (--json-input), or\n"
+		   "are read by the stage's plugin from what a training left in a directory (--from).\n"
+		   "An option wins over JSON, and JSON over what the plugin found.\n",
+	.options = options,
+	.max_operands = 1,
+	.run = run_record,
+};

@@ -1,0 +1,319 @@
+#include "base/base.h"
+
+#include "cli/render.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/width.h"
+
+#include <math.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static bool has_color;
+
+void render_set_color(const char *when)
+{
+	const char *term = getenv("TERM");
+	const char *no_color = getenv("NO_COLOR");
+	const char *force = getenv("FORCE_COLOR");
+
+	if (strcmp(when, "always") == 0 || (force && *force && strcmp(force, "0") != 0))
+		has_color = true;
+	else if (strcmp(when, "never") == 0 || (no_color && *no_color))
+		has_color = false;
+	else
+		has_color = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+bool render_has_color(void)
+{
+	return has_color;
+}
+
+void add_tone(struct str *out, enum tone tone, const char *text)
+{
+	static const char *const codes[] = { "", "2", "1", "32", "31", "33" };
+
+	if (has_color && tone != TONE_PLAIN)
+		str_addf(out, "\033[%sm%s\033[0m", codes[tone], text);
+	else
+		str_adds(out, text);
+}
+
+int render_width(void)
+{
+	struct winsize size;
+	const char *columns = getenv("COLUMNS");
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return size.ws_col;
+	return columns ? (int)strtol(columns, NULL, 10) : 80;
+}
+
+void add_count(struct str *out, int64_t value)
+{
+	char digits[32];
+	size_t len;
+
+	snprintf(digits, sizeof(digits), "%lld", (long long)value);
+	len = strlen(digits);
+	for (size_t i = 0; i < len; i++) {
+		str_addch(out, digits[i]);
+		if ((len - i - 1) % 3 == 0 && i + 1 < len && digits[i] != '-')
+			str_addch(out, ',');
+	}
+}
+
+void add_duration(struct str *out, double seconds)
+{
+	int64_t whole = (int64_t)(seconds + 0.5);
+
+	if (seconds < 0)
+		str_adds(out, "?");
+	else if (seconds < 10)
+		str_addf(out, "%.1fs", seconds);
+	else if (whole < 60)
+		str_addf(out, "%ds", (int)whole);
+	else if (whole < 3600)
+		str_addf(out, "%dm%02ds", (int)(whole / 60), (int)(whole % 60));
+	else if (whole < 48 * 3600)
+		str_addf(out, "%dh%02dm", (int)(whole / 3600), (int)(whole / 60 % 60));
+	else
+		str_addf(out, "%dd%02dh", (int)(whole / 86400), (int)(whole / 3600 % 24));
+}
+
+void add_age(struct str *out, const char *iso)
+{
+	static const struct {
+		double limit;
+		double unit;
+		const char *name;
+	} steps[] = {
+		{ 90, 1, "second" },          { 90 * 60, 60, "minute" },
+		{ 36 * 3600, 3600, "hour" },  { 30 * 86400.0, 86400, "day" },
+	};
+	double when;
+	double age;
+
+	if (clock_parse(iso, &when, NULL) < 0) {
+		str_adds(out, iso);
+		return;
+	}
+	age = (double)clock_now() - when;
+	if (age < 5) {
+		str_adds(out, age < -60 ? "in the future" : "just now");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		long count = (long)(age / steps[i].unit + 0.5);
+
+		if (age >= steps[i].limit)
+			continue;
+		str_addf(out, "%ld %s%s ago", count, steps[i].name, count == 1 ? "" : "s");
+		return;
+	}
+	str_add(out, iso, strlen(iso) < 10 ? strlen(iso) : 10);
+}
+
+void add_when(struct str *out, const char *iso)
+{
+	size_t start = out->len;
+
+	str_add(out, iso, strlen(iso) < 16 ? strlen(iso) : 16);
+	if (out->len - start > 10 && out->buf[start + 10] == 'T')
+		out->buf[start + 10] = ' ';
+}
+
+void add_metric(struct str *out, double value)
+{
+	double size = fabs(value);
+
+	if (!isfinite(value))
+		str_adds(out, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+	else if (value == floor(value) && size < 1e15)
+		add_count(out, (int64_t)value);
+	else if (size < 0.001 || size >= 1e6)
+		str_addf(out, "%.3g", value);
+	else if (size < 10)
+		str_addf(out, "%.3f", value);
+	else
+		str_addf(out, "%.2f", value);
+}
+
+struct cell {
+	char *text;
+	enum tone tone;
+};
+
+struct column {
+	char *title;
+	enum align align;
+	int width;
+	bool is_used;
+};
+
+struct table {
+	struct column *columns;
+	size_t n_columns;
+	struct cell *cells; /* row by row */
+	size_t n_cells;
+	size_t n_rows;
+};
+
+struct table *table_new(void)
+{
+	return xcalloc(1, sizeof(struct table));
+}
+
+void table_column(struct table *t, const char *title, enum align align)
+{
+	struct column *column;
+
+	t->columns = xreallocarray(t->columns, t->n_columns + 1, sizeof(*t->columns));
+	column = &t->columns[t->n_columns++];
+	column->title = xstrdup(title);
+	column->align = align;
+	column->width = display_width(title);
+	column->is_used = false;
+}
+
+void table_row(struct table *t)
+{
+	while (t->n_cells < t->n_rows * t->n_columns) /* the rest of the row before */
+		table_cell(t, TONE_PLAIN, "");
+	t->n_rows++;
+}
+
+void table_cell(struct table *t, enum tone tone, const char *text)
+{
+	struct column *column = &t->columns[t->n_cells % t->n_columns];
+	struct str safe = STR_INIT;
+	int width;
+
+	add_harmless(&safe, text, strlen(text));
+	width = display_width(safe.buf);
+	if (width > column->width)
+		column->width = width;
+	if (safe.len && strcmp(safe.buf, "-") != 0)
+		column->is_used = true;
+	t->cells = xreallocarray(t->cells, t->n_cells + 1, sizeof(*t->cells));
+	t->cells[t->n_cells].text = str_detach(&safe);
+	t->cells[t->n_cells].tone = tone;
+	t->n_cells++;
+}
+
+static void add_spaces(struct str *out, int n)
+{
+	for (; n > 0; n--)
+		str_addch(out, ' ');
+}
+
+static void print_cell(const struct column *column, const struct cell *cell, bool is_last,
+		       struct str *out)
+{
+	char *text = display_cut(cell->text, column->width);
+	int padding = column->width - display_width(text);
+
+	if (column->align == ALIGN_RIGHT)
+		add_spaces(out, padding);
+	add_tone(out, cell->tone, text);
+	if (column->align == ALIGN_LEFT && !is_last)
+		add_spaces(out, padding);
+	free(text);
+}
+
+static void print_row(const struct table *t, const struct cell *cells, const char *indent,
+		      struct str *out)
+{
+	size_t last = 0;
+	bool first = true;
+
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (t->columns[i].is_used)
+			last = i;
+	str_adds(out, indent);
+	for (size_t i = 0; i < t->n_columns; i++) {
+		if (!t->columns[i].is_used)
+			continue;
+		if (!first)
+			str_adds(out, "  ");
+		first = false;
+		print_cell(&t->columns[i], &cells[i], i == last, out);
+	}
+	while (out->len && out->buf[out->len - 1] == ' ')
+		str_truncate(out, out->len - 1);
+	str_addch(out, '\n');
+}
+
+/* On a terminal no line wraps: the widest text column gives way, down to eight columns. */
+static void fit(const struct table *t, int available)
+{
+	int total = -2;
+	struct column *widest = NULL;
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		struct column *column = &t->columns[i];
+
+		if (!column->is_used)
+			continue;
+		total += column->width + 2;
+		if (column->align == ALIGN_LEFT && (!widest || column->width > widest->width))
+			widest = column;
+	}
+	if (available <= 0 || total <= available || !widest)
+		return;
+	widest->width -= total - available;
+	if (widest->width < 8)
+		widest->width = 8;
+}
+
+void table_print(const struct table *t, const char *indent, struct str *out)
+{
+	struct cell *titles;
+	size_t n_cells = t->n_rows * t->n_columns;
+
+	if (!t->n_rows)
+		return;
+	fit(t, render_width() - (int)strlen(indent));
+	titles = xcalloc(t->n_columns, sizeof(*titles));
+	for (size_t i = 0; i < t->n_columns; i++) {
+		titles[i].text = t->columns[i].title;
+		titles[i].tone = TONE_DIM;
+	}
+	print_row(t, titles, indent, out);
+	for (size_t i = 0; i < n_cells; i += t->n_columns) {
+		struct cell *row = xcalloc(t->n_columns, sizeof(*row));
+
+		for (size_t j = 0; j < t->n_columns; j++) {
+			static char nothing[] = "";
+
+			row[j].text = i + j < t->n_cells ? t->cells[i + j].text : nothing;
+			row[j].tone = i + j < t->n_cells ? t->cells[i + j].tone : TONE_PLAIN;
+		}
+		print_row(t, row, indent, out);
+		free(row);
+	}
+	free(titles);
+}
+
+void table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		free(t->columns[i].title);
+	for (size_t i = 0; i < t->n_cells; i++)
+		free(t->cells[i].text);
+	free(t->columns);
+	free(t->cells);
+	free(t);
+}
+
+int print_out(const struct str *text)
+{
+	if (fwrite(text->buf, 1, text->len, stdout) != text->len || fflush(stdout) == EOF)
+		return -1;
+	return 0;
+}

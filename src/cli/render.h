@@ -1,0 +1,65 @@
+/*
+ * render - what people read: tables, numbers, durations, colour.
+ *
+ * Everything that comes from a file is made harmless for the terminal here
+ * (base/log.h). Colour only carries meaning, only on a terminal, never with
+ * NO_COLOR or TERM=dumb.
+ */
+#ifndef CLI_RENDER_H
+#define CLI_RENDER_H
+#include "base/str.h"
+
+enum tone { TONE_PLAIN, TONE_DIM, TONE_BOLD, TONE_GOOD, TONE_BAD, TONE_RUNNING };
+
+/* "auto", "always" or "never" (conf ui.color); decides for stdout. */
+void render_set_color(const char *when);
+bool render_has_color(void);
+
+/* Append 'text' in 'tone', or plainly. */
+void add_tone(struct str *out, enum tone tone, const char *text);
+
+/* Columns of the terminal behind stdout; 0 if it is none. */
+int render_width(void);
+
+/* 10000 as "10,000". */
+void add_count(struct str *out, int64_t value);
+
+/* Seconds as "1h30m", "18m12s", "4.2s". */
+void add_duration(struct str *out, double seconds);
+
+/* "3 hours ago", "just now", "2025-12-11" beyond a month; the text itself if it is no time. */
+void add_age(struct str *out, const char *iso);
+
+/* An ISO time as "2025-12-11 10:30". */
+void add_when(struct str *out, const char *iso);
+
+/* A metric: at least three decimals, no more than its text has meaning ("0.850", "12.3", "1.2e-05"). */
+void add_metric(struct str *out, double value);
+
+enum align { ALIGN_LEFT, ALIGN_RIGHT };
+
+/*
+ * A table with one line per row:
+ *
+ *	struct table *t = table_new();
+ *	table_column(t, "steps", ALIGN_RIGHT);
+ *	table_row(t);
+ *	table_cell(t, TONE_PLAIN, "10,000");
+ *	table_print(t, stdout);
+ *	table_free(t);
+ *
+ * Columns without any content are left out; on a terminal too long a line is cut at the widest
+ * left-aligned column.
+ */
+struct table;
+struct table *table_new(void);
+void table_column(struct table *t, const char *title, enum align align);
+void table_row(struct table *t);
+void table_cell(struct table *t, enum tone tone, const char *text);
+void table_print(const struct table *t, const char *indent, struct str *out);
+void table_free(struct table *t);
+
+/* Write all of 'text' to stdout; -1 (with errno) if it did not get there. */
+int print_out(const struct str *text);
+
+#endif

@@ -1,0 +1,391 @@
+#include "base/base.h"
+
+#include "model/journal.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "model/run_text.h"
+#include "sys/file.h"
+#include "sys/path.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JOURNAL_DIR ".thhost"
+
+/* One run: its command line and metrics, never near this. */
+#define RUN_LIMIT (4u << 20)
+
+/* Leftovers of a writer that was killed; nothing that old is being written. */
+#define STALE_S 60
+
+#define GONE "thhost was killed, or the machine went down, before the run was closed"
+
+static const char *const parts[] = { "runs", "logs", "events", "spool" };
+
+/* ---- directories ---- */
+
+/* A team shares its stage directories by mode and group; the journal must not be narrower. */
+static void share_like(int stage_dirfd, int fd)
+{
+	struct stat st;
+
+	/* Not ours, or a file system without modes: it works for us, which is what can be done. */
+	if (fstat(stage_dirfd, &st) == 0 && fchmod(fd, (st.st_mode & 07777) | 0700) < 0)
+		return;
+}
+
+static int make_part(int stage_dirfd, const char *part, struct err *err)
+{
+	bool made = false;
+	int journal;
+	int fd = -1;
+
+	if (path_make_dir(stage_dirfd, JOURNAL_DIR, &made, err) < 0)
+		return -1;
+	journal = path_open_beneath(stage_dirfd, JOURNAL_DIR, O_RDONLY | O_DIRECTORY, err);
+	if (journal < 0)
+		return -1;
+	if (made)
+		share_like(stage_dirfd, journal);
+	if (path_make_dir(journal, part, &made, err) == 0)
+		fd = path_open_beneath(journal, part, O_RDONLY | O_DIRECTORY, err);
+	if (fd >= 0 && made)
+		share_like(stage_dirfd, fd);
+	close(journal);
+	return fd;
+}
+
+int journal_open_part(int stage_dirfd, const char *part, bool create, struct err *err)
+{
+	struct err own = ERR_INIT;
+	char *name = path_join(JOURNAL_DIR, part);
+	int fd = path_open_beneath(stage_dirfd, name, O_RDONLY | O_DIRECTORY, &own);
+
+	free(name);
+	if (fd >= 0)
+		return fd;
+	if (create && own.code == ERR_NOT_FOUND)
+		return make_part(stage_dirfd, part, err);
+	*err = own;
+	return -1;
+}
+
+/* ---- writing ---- */
+
+static int run_file_name(const char *run_id, char out[ID_TEXT_SIZE + 5], struct err *err)
+{
+	if (!id_is_valid(run_id))
+		return err_set(err, ERR_INVALID, "'%.100s' is not a run id", run_id);
+	snprintf(out, ID_TEXT_SIZE + 5, "%s.json", run_id);
+	return 0;
+}
+
+static int write_run(int runs, const struct run *run, const struct file_replace_options *options,
+		     struct err *err)
+{
+	char name[ID_TEXT_SIZE + 5];
+	struct str text = STR_INIT;
+	enum file_result result;
+
+	if (run_file_name(run->run_id, name, err) < 0)
+		return -1;
+	run_print(run, &text, 2);
+	str_addch(&text, '\n');
+	result = file_replace(runs, name, text.buf, text.len, options, err);
+	str_release(&text);
+	return result == FILE_DONE ? 0 : -1;
+}
+
+static int write_into_journal(int stage_dirfd, const struct run *run,
+			      const struct file_replace_options *options, struct err *err)
+{
+	int runs = journal_open_part(stage_dirfd, "runs", true, err);
+	int result;
+
+	if (runs < 0)
+		return -1;
+	result = write_run(runs, run, options, err);
+	close(runs);
+	return result < 0 ? err_prefix(err, "cannot write the journal of run %s", run->run_id) : 0;
+}
+
+int journal_begin(int stage_dirfd, const struct run *run, struct err *err)
+{
+	const struct file_replace_options options = { .must_be_new = true };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		int fd = journal_open_part(stage_dirfd, parts[i], true, err);
+
+		if (fd < 0)
+			return -1;
+		close(fd);
+	}
+	return write_into_journal(stage_dirfd, run, &options, err);
+}
+
+int journal_update(int stage_dirfd, const struct run *run, struct err *err)
+{
+	return write_into_journal(stage_dirfd, run, NULL, err);
+}
+
+/* ---- reading ---- */
+
+static int read_run(int runs, const char *name, struct run *out, struct file_version *version,
+		    struct err *err)
+{
+	struct str text = STR_INIT;
+	int result = -1;
+
+	run_init(out);
+	if (file_read(runs, name, RUN_LIMIT, &text, version, err) == 0)
+		result = run_parse(name, text.buf, text.len, out, err);
+	str_release(&text);
+	if (result < 0)
+		run_release(out);
+	return result;
+}
+
+static bool is_run_name(const char *name)
+{
+	return name[0] != '.' && has_suffix(name, ".json");
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+	return strcmp(((const struct run *)a)->run_id, ((const struct run *)b)->run_id);
+}
+
+static void load_names(int runs, const struct strv *names, struct run_list *out,
+		       struct strv *broken)
+{
+	if (names->n)
+		out->v = xcalloc(names->n, sizeof(*out->v));
+	for (size_t i = 0; i < names->n; i++) {
+		struct err err = ERR_INIT;
+
+		if (!is_run_name(names->v[i]))
+			continue;
+		if (read_run(runs, names->v[i], &out->v[out->n], NULL, &err) == 0)
+			out->n++;
+		else if (broken && err.code != ERR_NOT_FOUND)
+			strv_pushf(broken, JOURNAL_DIR "/runs/%s", names->v[i]);
+	}
+	if (out->n > 1) /* ids begin with the time of their making */
+		qsort(out->v, out->n, sizeof(*out->v), compare_runs);
+}
+
+int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err)
+{
+	struct strv names = STRV_INIT;
+	struct err own = ERR_INIT;
+	int runs = journal_open_part(stage_dirfd, "runs", false, &own);
+	int result;
+
+	*out = (struct run_list){ .v = NULL };
+	if (runs < 0 && own.code == ERR_NOT_FOUND)
+		return 0;
+	if (runs < 0) {
+		*err = own;
+		return -1;
+	}
+	result = path_list(runs, &names, err);
+	if (result == 0)
+		load_names(runs, &names, out, broken);
+	strv_release(&names);
+	close(runs);
+	return result;
+}
+
+void run_list_release(struct run_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		run_release(&list->v[i]);
+	free(list->v);
+	*list = (struct run_list){ .v = NULL };
+}
+
+/* The one name that begins with 'prefix'. */
+static int find_name(const struct strv *names, const char *prefix, const char **found,
+		     struct err *err)
+{
+	*found = NULL;
+	for (size_t i = 0; i < names->n; i++) {
+		if (!is_run_name(names->v[i]) || !has_prefix(names->v[i], prefix))
+			continue;
+		if (*found)
+			return err_set(err, ERR_INVALID,
+				       "'%s' is the beginning of more than one run id", prefix);
+		*found = names->v[i];
+	}
+	if (!*found)
+		return err_set(err, ERR_NOT_FOUND, "no run '%s'", prefix);
+	return 0;
+}
+
+int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct err *err)
+{
+	struct strv names = STRV_INIT;
+	struct err own = ERR_INIT;
+	int runs = journal_open_part(stage_dirfd, "runs", false, &own);
+	const char *name;
+	int result = -1;
+
+	if (runs < 0) {
+		if (own.code == ERR_NOT_FOUND)
+			return err_set(err, ERR_NOT_FOUND, "no run '%s'", id_prefix);
+		*err = own;
+		return -1;
+	}
+	if (path_list(runs, &names, err) == 0 && find_name(&names, id_prefix, &name, err) == 0)
+		result = read_run(runs, name, out, NULL, err);
+	strv_release(&names);
+	close(runs);
+	return result;
+}
+
+/* ---- the dead ---- */
+
+static bool is_alive(int64_t pid, uint64_t start)
+{
+	uint64_t now = pid > 0 && pid <= INT_MAX ? proc_start_time((pid_t)pid) : 0;
+
+	return now != 0 && (start == 0 || now == start);
+}
+
+/*
+ * Judged from this host alone. While the training itself goes on, the run does too, although the
+ * thhost that started it is gone: nobody else will write to its directory.
+ */
+static bool is_dead(const struct run *run)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+	char boot_id[64];
+
+	if (run_has_ended(run) || !run->host || !run->boot_id)
+		return false;
+	gethostname(host, sizeof(host) - 1);
+	if (strcmp(run->host, host) != 0)
+		return false;
+	clock_boot_id(boot_id);
+	if (strcmp(run->boot_id, boot_id) != 0)
+		return true;
+	return !is_alive(run->pid, run->pid_start) && !is_alive(run->child_pid, run->child_start);
+}
+
+/* The last sign of life: what the log, or else the run's own file, was written at. */
+static time_t last_sign(int stage_dirfd, const struct run *run, const struct file_version *version)
+{
+	struct stat st;
+
+	if (run->log && fstatat(stage_dirfd, run->log, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return st.st_mtim.tv_sec;
+	return (time_t)(version->mtime_ns / 1000000000);
+}
+
+static void mark_interrupted(int stage_dirfd, struct run *run, const struct file_version *version)
+{
+	char when[CLOCK_TEXT_SIZE];
+	double seconds;
+
+	run->state = RUN_INTERRUPTED;
+	if (!run->end_time) {
+		clock_format(last_sign(stage_dirfd, run, version), when);
+		run->end_time = xstrdup(when);
+	}
+	if (run->start_time && clock_between(run->start_time, run->end_time, &seconds) == 0 &&
+	    seconds > 0 && run->wall_ms <= 0)
+		run->wall_ms = (int64_t)(seconds * 1000);
+	if (!run->trouble)
+		run->trouble = xstrdup(GONE);
+}
+
+/*
+ * The list may be older than the end of the run: its owner has closed it and left since. Now that
+ * the owner is known to be gone the file does not change any more, unless another process closes it
+ * in this moment too, so it is read again, and only that version is replaced. 1: closed.
+ */
+static int close_run(int stage_dirfd, int runs, struct run *run)
+{
+	char name[ID_TEXT_SIZE + 5];
+	struct err err = ERR_INIT;
+	struct file_version version;
+	const struct file_replace_options options = { .expected = &version };
+	struct run fresh;
+	int closed = 0;
+
+	if (run_file_name(run->run_id, name, &err) < 0 ||
+	    read_run(runs, name, &fresh, &version, &err) < 0)
+		return 0;
+	if (!run_has_ended(&fresh) && is_dead(&fresh)) {
+		mark_interrupted(stage_dirfd, &fresh, &version);
+		closed = write_run(runs, &fresh, &options, &err) == 0;
+		file_sweep(runs, name, NULL, STALE_S);
+	}
+	run_release(run);
+	*run = fresh;
+	return closed;
+}
+
+int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed)
+{
+	struct err ignored = ERR_INIT;
+	int runs = -1;
+
+	*closed = 0;
+	for (size_t i = 0; i < list->n; i++) {
+		if (!is_dead(&list->v[i]))
+			continue;
+		if (runs < 0)
+			runs = journal_open_part(stage_dirfd, "runs", false, &ignored);
+		if (runs >= 0)
+			*closed += (size_t)close_run(stage_dirfd, runs, &list->v[i]);
+	}
+	if (runs >= 0)
+		close(runs);
+	return 0;
+}
+
+/* ---- logs ---- */
+
+static int open_stream(int stage_dirfd, const char *part, const char *run_id, const char *suffix,
+		       struct str *name, struct err *err)
+{
+	const int flags =
+		O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	struct stat st;
+	int dir;
+	int fd;
+
+	if (!id_is_valid(run_id))
+		return err_set(err, ERR_INVALID, "'%.100s' is not a run id", run_id);
+	dir = journal_open_part(stage_dirfd, part, true, err);
+	if (dir < 0)
+		return -1;
+	str_clear(name);
+	str_addf(name, JOURNAL_DIR "/%s/%s%s", part, run_id, suffix);
+	fd = openat(dir, path_base(name->buf), flags, 0666);
+	if (fd < 0)
+		err_errno(err, ERR_FAILED, "cannot open '%s'", name->buf);
+	close(dir);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		err_set(err, ERR_INVALID, "'%s' is not a file", name->buf);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int journal_open_log(int stage_dirfd, const char *run_id, struct str *name, struct err *err)
+{
+	return open_stream(stage_dirfd, "logs", run_id, ".log", name, err);
+}
+
+int journal_open_events(int stage_dirfd, const char *run_id, struct str *name, struct err *err)
+{
+	return open_stream(stage_dirfd, "events", run_id, ".jsonl", name, err);
+}

@@ -1,0 +1,132 @@
+/*
+ * journal - the runs of one stage directory, and entries that wait to be recorded.
+ *
+ * A run that fails, is killed or still goes on is never in training_history; it
+ * lives here. In the stage directory:
+ *
+ *	.thhost/runs/<run_id>.json   one run, replaced in one step at each change
+ *	.thhost/logs/<run_id>.log    what it printed
+ *	.thhost/events/<run_id>.jsonl  what it told through $THHOST_EVENTS
+ *	.thhost/spool/<run_id>.json  an entry that could not be put into the record
+ *
+ * Calling sequence of a run: journal_begin() before the child starts (synced),
+ * journal_update() with the child's pid, journal_update() at the end. An intent
+ * whose process is gone is closed as "interrupted" by journal_close_dead(),
+ * which whoever reads the journal calls; a run on another host is never judged.
+ */
+#ifndef MODEL_JOURNAL_H
+#define MODEL_JOURNAL_H
+#include "base/err.h"
+#include "base/id.h"
+#include "base/str.h"
+
+enum run_state {
+	RUN_STARTING,    /* the intent is on disk, the child not yet started */
+	RUN_RUNNING,
+	RUN_RECORDED,    /* ended well and its entry is in training_info.json */
+	RUN_SPOOLED,     /* ended well, its entry waits in the spool */
+	RUN_UNRECORDED,  /* ended well, but nothing could be extracted; 'trouble' says why */
+	RUN_COMPLETED,   /* ended well, recording not wanted (--no-record, not rank 0) */
+	RUN_FAILED,      /* the child ended with an error or could not be started */
+	RUN_INTERRUPTED, /* ended by a signal, or found dead */
+};
+
+struct run {
+	char run_id[ID_TEXT_SIZE];
+	enum run_state state;
+	char *stage;
+	char *dataset;
+	char *exp;
+	struct strv command;  /* masked (capture/secrets) */
+	char *cwd;
+	char *host;
+	char *boot_id;
+	int64_t pid;          /* thhost's own; 0: none */
+	uint64_t pid_start;   /* its start time in ticks since boot */
+	int64_t child_pid;    /* 0: not started */
+	uint64_t child_start;
+	char *job_id;         /* "slurm:4711", or NULL */
+	char *start_time;     /* ISO 8601 with offset */
+	char *end_time;       /* NULL while it runs */
+	int64_t wall_ms;
+	int exit_code;        /* -1: none */
+	int signal;           /* 0: none */
+	int64_t last_step;    /* -1: unknown */
+	double last_epoch;    /* NAN: unknown */
+	char *last_metrics;   /* JSON object text, or NULL */
+	char *base_model;     /* as given, or NULL */
+	char *parents;        /* JSON array text, or NULL */
+	char *git;            /* JSON object text, or NULL */
+	char *init_from;      /* REF given with --init-from, or NULL */
+	char *log;            /* path relative to the stage directory, or NULL */
+	char *trouble;        /* why it is not recorded, or NULL */
+};
+
+void run_init(struct run *run);
+void run_release(struct run *run);
+const char *run_state_word(enum run_state state); /* "running", "failed", ... */
+bool run_has_ended(const struct run *run);
+
+/* The run as a JSON object (schema "thhost.run/1"), for --json. */
+void run_print(const struct run *run, struct str *out, int indent);
+
+/* Make .thhost and its parts, and write the intent, synced to the disk. */
+int journal_begin(int stage_dirfd, const struct run *run, struct err *err);
+int journal_update(int stage_dirfd, const struct run *run, struct err *err);
+
+struct run_list {
+	struct run *v;
+	size_t n;
+};
+
+/*
+ * All runs, oldest first. A file that cannot be read or parsed does not hide the others: it is
+ * named in 'broken' (may be NULL). No journal at all is an empty list.
+ */
+int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err);
+void run_list_release(struct run_list *list);
+
+/* One run by its id or an unambiguous prefix. ERR_NOT_FOUND. */
+int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct err *err);
+
+/*
+ * Close runs whose process is gone: same host and boot with a dead or reused pid, or same host and
+ * another boot. The count in 'closed'. Best effort: an unwritable directory changes nothing.
+ */
+int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed);
+
+/* Open (create) .thhost/logs/<run_id>.log or events/<run_id>.jsonl for appending; its path,
+ * relative to the stage directory, in 'name'. */
+int journal_open_log(int stage_dirfd, const char *run_id, struct str *name, struct err *err);
+int journal_open_events(int stage_dirfd, const char *run_id, struct str *name, struct err *err);
+
+/*
+ * Open directory .thhost/'part' ("runs", "logs", "events", "spool"); with 'create' make it, synced
+ * and as writable for others as the stage directory is. ERR_NOT_FOUND without.
+ */
+int journal_open_part(int stage_dirfd, const char *part, bool create, struct err *err);
+
+/* ---- the spool ---- */
+
+/*
+ * What waits: everything an append needs. 'text' is one JSON object:
+ * {"schema":"thhost.spool/1","run_id","dir": absolute stage directory,"why": "...","head":{...},
+ *  "additive","inherited_ref","inherited": text of a record,"entries":[...]};
+ * model/store makes and reads it.
+ */
+
+/*
+ * Keep 'text' under 'run_id': in the stage directory; if that cannot be written, in
+ * $XDG_STATE_HOME/thhost/spool; if that fails too, in $TMPDIR. 'where' gets the path. Only when
+ * every place failed: -1, and the caller prints the text itself to stderr.
+ */
+int spool_put(int stage_dirfd, const char *stage_dir, const char *run_id, const char *text,
+	      size_t len, struct str *where, struct err *err);
+
+/*
+ * Paths of what waits for this stage directory (absolute, as spooled), here and in the fallback
+ * places, oldest first. 'stage_dirfd' -1: only the fallback places; 'stage_dir' NULL with it: all.
+ */
+int spool_list(int stage_dirfd, const char *stage_dir, struct strv *paths, struct err *err);
+
+#endif

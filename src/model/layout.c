@@ -1,0 +1,338 @@
+#include "base/base.h"
+
+#include "model/layout.h"
+
+#include "base/mem.h"
+#include "model/layout_parts.h"
+#include "sys/path.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the root ---- */
+
+int layout_open(struct layout *layout, const char *root, const struct stage_map *stages,
+		struct err *err)
+{
+	memset(layout, 0, sizeof(*layout));
+	layout->root = path_absolute(root);
+	if (stages)
+		layout->stages = *stages;
+	layout->rootfd = path_open_dir(layout->root, err);
+	if (layout->rootfd >= 0)
+		return 0;
+	err_prefix(err, "the artifact root");
+	if (err->code == ERR_NOT_FOUND)
+		err_hint(err, "'thhost exp new' makes it; --root, THHOST_ROOT or 'root' in "
+			      "thhost.ini name another");
+	layout_close(layout);
+	return -1;
+}
+
+void layout_close(struct layout *layout)
+{
+	if (layout->rootfd >= 0)
+		close(layout->rootfd);
+	layout->rootfd = -1;
+	free(layout->root);
+	layout->root = NULL;
+}
+
+/* Open directory 'path', made if need be together with what is above it. */
+static int make_dirs(const char *path, struct err *err)
+{
+	struct err absent = ERR_INIT;
+	int fd = path_open_dir(path, &absent);
+	char *up;
+	int upfd;
+
+	if (fd >= 0)
+		return fd;
+	if (absent.code != ERR_NOT_FOUND) {
+		*err = absent;
+		return -1;
+	}
+	up = path_dir(path);
+	upfd = make_dirs(up, err);
+	free(up);
+	if (upfd < 0)
+		return -1;
+	if (path_make_dir(upfd, path_base(path), NULL, err) == 0)
+		fd = path_open_dir(path, err);
+	close(upfd);
+	return fd;
+}
+
+int layout_make_root(const char *root, struct err *err)
+{
+	char *path = path_absolute(root);
+	int fd = make_dirs(path, err);
+
+	free(path);
+	if (fd < 0)
+		return err_prefix(err, "cannot make the artifact root");
+	close(fd);
+	return 0;
+}
+
+/* ---- directories ---- */
+
+int layout_open_child(int dirfd, const char *name)
+{
+	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+bool layout_is_stage(int fd)
+{
+	struct stat st;
+
+	return fstatat(fd, LAYOUT_RECORD, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       fstatat(fd, LAYOUT_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_directory(int dirfd, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_DIR;
+	return fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+int layout_list_dirs(int dirfd, struct strv *names, struct err *err)
+{
+	int fd = layout_open_child(dirfd, ".");
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	int failed;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return err_errno(err, ERR_FAILED, "cannot list a directory");
+	}
+	errno = 0;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' && is_directory(fd, entry))
+			strv_push(names, entry->d_name);
+		errno = 0;
+	}
+	failed = errno;
+	closedir(dir);
+	errno = failed;
+	if (failed)
+		return err_errno(err, ERR_FAILED, "cannot list a directory");
+	strv_sort(names);
+	return 0;
+}
+
+/* ---- names ---- */
+
+static const struct stage_name *stage_find(const struct layout *layout, const char *stage)
+{
+	for (size_t i = 0; i < layout->stages.n; i++)
+		if (strcmp(layout->stages.v[i].stage, stage) == 0)
+			return &layout->stages.v[i];
+	return NULL;
+}
+
+char *layout_stage_dir_name(const struct layout *layout, const char *stage, const char *dataset)
+{
+	const struct stage_name *known = stage_find(layout, stage);
+	const char *prefix = known && known->dir ? known->dir : stage;
+
+	return dataset && *dataset ? xstrf("%s_%s", prefix, dataset) : xstrdup(prefix);
+}
+
+/* The length of 'prefix' if 'name' is "PREFIX_DATASET" or the prefix alone, else 0. */
+static size_t prefix_length(const char *name, const char *prefix)
+{
+	size_t len = prefix ? strlen(prefix) : 0;
+
+	if (!len || !has_prefix(name, prefix))
+		return 0;
+	return !name[len] || (name[len] == '_' && name[len + 1]) ? len : 0;
+}
+
+/* The length of "stageN" in "stageN_DATASET", else 0. */
+static size_t numbered_length(const char *name)
+{
+	size_t len = strlen("stage");
+	size_t digits;
+
+	if (!has_prefix(name, "stage"))
+		return 0;
+	digits = strspn(name + len, "0123456789");
+	len += digits;
+	return digits && name[len] == '_' && name[len + 1] ? len : 0;
+}
+
+void layout_split_name(const struct layout *layout, const char *name, char **stage, char **dataset)
+{
+	const struct stage_name *best = NULL;
+	size_t best_len = 0;
+
+	*stage = *dataset = NULL;
+	for (size_t i = 0; i < layout->stages.n; i++) {
+		const struct stage_name *v = &layout->stages.v[i];
+		size_t by_dir = prefix_length(name, v->dir);
+		size_t by_stage = prefix_length(name, v->stage);
+		size_t len = by_dir > by_stage ? by_dir : by_stage;
+
+		if (len > best_len) {
+			best_len = len;
+			best = v;
+		}
+	}
+	if (!best)
+		best_len = numbered_length(name);
+	if (!best_len)
+		return;
+	*stage = best ? xstrdup(best->stage) : xstrndup(name, best_len);
+	if (name[best_len])
+		*dataset = xstrdup(name + best_len + 1);
+}
+
+/* ---- stage directories ---- */
+
+void stage_dir_release(struct stage_dir *dir)
+{
+	free(dir->exp);
+	free(dir->name);
+	free(dir->ref);
+	free(dir->path);
+	free(dir->stage);
+	free(dir->dataset);
+	if (dir->fd >= 0)
+		close(dir->fd);
+	*dir = (struct stage_dir)STAGE_DIR_INIT;
+}
+
+void layout_fill(const struct layout *layout, struct stage_dir *out, const char *exp,
+		 const char *name, int fd)
+{
+	char *first = xstrndup(name, strcspn(name, "/"));
+
+	out->exp = xstrdup_or_null(exp);
+	out->name = xstrdup(name);
+	out->ref = exp ? xstrf("%s/%s", exp, name) : xstrdup(name);
+	out->path = path_join(layout->root, out->ref);
+	out->fd = fd;
+	layout_split_name(layout, path_base(name), &out->stage, &out->dataset);
+	if (!out->stage)
+		layout_split_name(layout, first, &out->stage, &out->dataset);
+	free(first);
+}
+
+static int try_name(const struct layout *layout, const char *exp, const char *name,
+		    struct stage_dir *out)
+{
+	struct err ignored = ERR_INIT;
+	char *relative = exp ? xstrf("%s/%s", exp, name) : xstrdup(name);
+	int fd = -1;
+
+	if (path_check_relative("REF", relative, &ignored) == 0)
+		fd = path_open_beneath(layout->rootfd, relative, O_RDONLY | O_DIRECTORY, &ignored);
+	free(relative);
+	if (fd < 0)
+		return 0;
+	layout_fill(layout, out, exp, name, fd);
+	return 1;
+}
+
+int layout_try_open(const struct layout *layout, const char *exp, const char *name,
+		    struct stage_dir *out)
+{
+	char *stage;
+	char *dataset;
+	char *meant;
+	int found = try_name(layout, exp, name, out);
+
+	if (found)
+		return found;
+	layout_split_name(layout, name, &stage, &dataset);
+	if (stage) {
+		meant = layout_stage_dir_name(layout, stage, dataset);
+		found = strcmp(meant, name) != 0 ? try_name(layout, exp, meant, out) : 0;
+		free(meant);
+	}
+	free(stage);
+	free(dataset);
+	return found;
+}
+
+/* The directory of a stage that is to be written to. */
+static int make_stage(const struct layout *layout, const char *exp, const char *name,
+		      struct stage_dir *out, struct err *err)
+{
+	int expfd = path_open_beneath(layout->rootfd, exp, O_RDONLY | O_DIRECTORY, err);
+	int fd = -1;
+
+	if (expfd < 0)
+		return -1;
+	if (path_make_dir(expfd, name, NULL, err) == 0)
+		fd = path_open_beneath(expfd, name, O_RDONLY | O_DIRECTORY, err);
+	close(expfd);
+	if (fd < 0)
+		return err_prefix(err, "stage directory '%s/%s'", exp, name);
+	layout_fill(layout, out, exp, name, fd);
+	return 0;
+}
+
+/* The experiment that 'exp' means; for writing, a first one is made where there is none. */
+static int choose_experiment(struct layout *layout, const char *exp, bool create, struct str *name,
+			     struct err *err)
+{
+	struct err absent = ERR_INIT;
+	struct strv dirs = STRV_INIT;
+	bool is_first;
+
+	if (layout_find_experiment(layout, exp, name, &absent) == 0)
+		return 0;
+	is_first = create && !exp && absent.code == ERR_NOT_FOUND &&
+		   layout_list_dirs(layout->rootfd, &dirs, err) == 0;
+	for (size_t i = 0; is_first && i < dirs.n; i++)
+		is_first = !layout_is_experiment(layout, dirs.v[i]);
+	strv_release(&dirs);
+	if (is_first)
+		return layout_new_experiment(layout, NULL, name, err);
+	*err = absent;
+	return -1;
+}
+
+int layout_open_stage(struct layout *layout, const char *exp, const char *stage,
+		      const char *dataset, bool create, struct stage_dir *out, struct err *err)
+{
+	struct str in = STR_INIT;
+	char *name = layout_stage_dir_name(layout, stage, dataset);
+	int rc = -1;
+
+	*out = (struct stage_dir)STAGE_DIR_INIT;
+	if (path_check_name("stage", stage, err) < 0 ||
+	    (dataset && *dataset && path_check_name("dataset", dataset, err) < 0) ||
+	    path_check_name("stage directory", name, err) < 0 ||
+	    choose_experiment(layout, exp, create, &in, err) < 0)
+		goto out;
+	if (create)
+		rc = make_stage(layout, in.buf, name, out, err);
+	else if (layout_try_open(layout, in.buf, name, out))
+		rc = 0;
+	else
+		err_set(err, ERR_NOT_FOUND, "no '%s' in experiment '%s'", name, in.buf);
+	if (rc == 0 && !out->stage)
+		out->stage = xstrdup(stage);
+	if (rc == 0 && !out->dataset)
+		out->dataset = xstrdup_or_null(dataset);
+out:
+	str_release(&in);
+	free(name);
+	return rc;
+}
+
+char *layout_ref_of(const struct layout *layout UNUSED, const struct stage_dir *to)
+{
+	return xstrdup(to->ref);
+}

@@ -1,0 +1,51 @@
+/*
+ * store - the only writer of training_info.json.
+ *
+ * store_append() is lock, read, check, change, write, rename, sync, unlock, by
+ * the protocol in docs/reliability.md. After it the file is the old document or
+ * the new one, whatever happened. A file that does not parse or does not validate
+ * is never overwritten; the caller spools the entry (store_spool()).
+ */
+#ifndef MODEL_STORE_H
+#define MODEL_STORE_H
+#include "base/err.h"
+#include "base/str.h"
+#include "model/info.h"
+
+#define RECORD_NAME "training_info.json"
+#define RECORD_LOCK ".training_info.json.lock"
+#define RECORD_BACKUP ".training_info.json.bak"
+
+enum store_result {
+	STORE_UNCHANGED = -1,  /* see err; the entry is not in the file */
+	STORE_DONE = 0,
+	STORE_NOT_DURABLE = 1, /* in place, but the directory could not be synced; see err */
+	STORE_ALREADY = 2,     /* the entry was there; the file was rewritten as it was */
+};
+
+struct store_request {
+	int dirfd;               /* the stage directory */
+	const char *where;       /* "exp_1/stage1_hrds", for messages */
+	const char *path;        /* path of the record as the user would type it, for messages */
+	const struct info_append *append;
+	int lock_timeout_ms;
+};
+
+enum store_result store_append(const struct store_request *request, struct info_summary *after,
+			       struct err *err);
+
+/* Read the record of stage directory 'dirfd' without a lock: always a whole document. */
+int store_read(int dirfd, const char *path, struct str *out, struct err *err);
+
+/*
+ * Put the request into the spool because of 'why' (from store_append()); 'where' gets the path.
+ * If no place takes it, the entry is printed between marks on stderr and -1 returned.
+ */
+int store_spool(const struct store_request *request, const char *stage_dir, const char *run_id,
+		const struct err *why, struct str *where, struct err *err);
+
+/* Put one spooled file into its record and remove it from the spool. Idempotent. */
+enum store_result store_unspool(const char *spool_path, int lock_timeout_ms,
+				struct info_summary *after, struct err *err);
+
+#endif

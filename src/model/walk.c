@@ -1,0 +1,166 @@
+#include "base/base.h"
+
+#include "model/layout.h"
+
+#include "base/mem.h"
+#include "model/layout_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct walk {
+	struct layout *layout;
+	int (*visit)(void *arg, struct stage_dir *dir, struct err *err);
+	void *arg;
+	struct err *err;
+};
+
+/* Takes 'fd' (-1: could not be opened, errno says why). */
+static int visit(struct walk *walk, const char *exp, const char *name, int fd)
+{
+	struct stage_dir dir = STAGE_DIR_INIT;
+	struct err before = *walk->err;
+	int rc;
+
+	if (fd < 0)
+		err_errno(walk->err, ERR_FAILED, "cannot open directory '%s%s%s'", exp ? exp : "",
+			  exp ? "/" : "", name);
+	layout_fill(walk->layout, &dir, exp, name, fd);
+	rc = walk->visit(walk->arg, &dir, walk->err);
+	stage_dir_release(&dir);
+	if (rc == 0)
+		*walk->err = before;
+	return rc;
+}
+
+/* Renamed or removed since it was listed: not there, and no fault. */
+static bool is_gone(void)
+{
+	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+}
+
+/* A level deeper than a stage only records count, and what trainers leave there is not opened. */
+static int walk_below(struct walk *walk, const char *exp, const char *name, int fd)
+{
+	struct strv names = STRV_INIT;
+	struct err ignored = ERR_INIT;
+	int rc = 0;
+
+	layout_list_dirs(fd, &names, &ignored);
+	for (size_t i = 0; rc == 0 && i < names.n; i++) {
+		char *record = xstrf("%s/" LAYOUT_RECORD, names.v[i]);
+		char *whole = xstrf("%s/%s", name, names.v[i]);
+		struct stat st;
+		int child;
+
+		if (!has_prefix(names.v[i], "checkpoint") &&
+		    fstatat(fd, record, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+			child = layout_open_child(fd, names.v[i]);
+			if (child >= 0 || !is_gone())
+				rc = visit(walk, exp, whole, child);
+		}
+		free(record);
+		free(whole);
+	}
+	strv_release(&names);
+	return rc;
+}
+
+static bool has_stage_name(const struct walk *walk, const char *name)
+{
+	char *stage;
+	char *dataset;
+	bool has_one;
+
+	layout_split_name(walk->layout, name, &stage, &dataset);
+	has_one = stage != NULL;
+	free(stage);
+	free(dataset);
+	return has_one;
+}
+
+/* One directory of an experiment, or directly below the root ('exp' NULL). */
+static int walk_stage(struct walk *walk, int dirfd, const char *exp, const char *name)
+{
+	int fd = layout_open_child(dirfd, name);
+	bool is_stage = fd >= 0 && layout_is_stage(fd);
+	int below;
+	int rc = 0;
+
+	if (fd < 0)
+		return is_gone() ? 0 : visit(walk, exp, name, -1);
+	if (!is_stage && !has_stage_name(walk, name)) {
+		close(fd);
+		return 0;
+	}
+	below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
+	if (is_stage)
+		rc = visit(walk, exp, name, fd);
+	else
+		close(fd);
+	if (rc == 0 && below >= 0)
+		rc = walk_below(walk, exp, name, below);
+	if (below >= 0)
+		close(below);
+	return rc;
+}
+
+static int walk_experiment(struct walk *walk, const char *exp)
+{
+	struct strv names = STRV_INIT;
+	struct err trouble = ERR_INIT;
+	int fd = layout_open_child(walk->layout->rootfd, exp);
+	int rc = 0;
+
+	if (fd < 0)
+		return is_gone() ? 0 : visit(walk, NULL, exp, -1);
+	layout_list_dirs(fd, &names, &trouble);
+	for (size_t i = 0; rc == 0 && i < names.n; i++)
+		rc = walk_stage(walk, fd, exp, names.v[i]);
+	strv_release(&names);
+	close(fd);
+	return rc;
+}
+
+/* A directory of the root is a stage directory itself, or one that holds some. */
+static int walk_top(struct walk *walk, const char *name)
+{
+	int fd = layout_open_child(walk->layout->rootfd, name);
+	bool is_stage = fd >= 0 && layout_is_stage(fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (is_stage)
+		return walk_stage(walk, walk->layout->rootfd, NULL, name);
+	return walk_experiment(walk, name);
+}
+
+static int walk_all(struct walk *walk)
+{
+	struct strv names = STRV_INIT;
+	int rc = layout_list_dirs(walk->layout->rootfd, &names, walk->err);
+
+	for (size_t i = 0; rc == 0 && i < names.n; i++)
+		rc = walk_top(walk, names.v[i]);
+	strv_release(&names);
+	return rc;
+}
+
+int layout_walk(struct layout *layout, const char *exp,
+		int (*visitor)(void *arg, struct stage_dir *dir, struct err *err), void *arg,
+		struct err *err)
+{
+	struct walk walk = { .layout = layout, .visit = visitor, .arg = arg, .err = err };
+	struct str name = STR_INIT;
+	int rc;
+
+	if (!exp)
+		return walk_all(&walk);
+	rc = layout_find_experiment(layout, exp, &name, err);
+	if (rc == 0)
+		rc = walk_experiment(&walk, name.buf);
+	str_release(&name);
+	return rc;
+}

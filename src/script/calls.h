@@ -1,0 +1,45 @@
+/*
+ * calls - inside a worker: load the plugins, call their functions, take what they return.
+ *
+ * Each step has its own limits and its own subject for messages; the first that
+ * fails ends the worker's work. What is returned is text: compact JSON.
+ */
+#ifndef SCRIPT_CALLS_H
+#define SCRIPT_CALLS_H
+#include "script/api.h"
+#include "script/contract.h"
+#include "script/state.h"
+
+#include "sys/json.h"
+
+struct calls {
+	struct state state;
+	struct api api;
+	struct contract contract;
+	int load_ms;
+	int call_ms;
+	const struct json *request; /* 'entry' is a token of it, or JSON_NONE */
+	size_t entry;
+	struct str plan;
+	struct str result;
+	struct str hyperparams;
+	struct str issues;
+	struct str scratch;
+	struct err *err; /* of the step under way */
+	bool failed;
+};
+
+/* Open the libraries and load every plugin of the contract. */
+int calls_load(struct calls *c, struct err *err);
+
+/* Fill 'plan'. */
+int calls_describe(struct calls *c, struct err *err);
+
+/* Fill 'result' and 'hyperparams'; a function that no plugin has leaves its text empty. */
+int calls_extract(struct calls *c, struct err *err);
+int calls_hyperparams(struct calls *c, struct err *err);
+
+/* Fill 'issues' for the request's entry, or for what was extracted. */
+int calls_validate(struct calls *c, struct err *err);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * exchange - one question to a worker and its answer, seen from the parent.
+ *
+ * The protocol stands in worker.c. Whatever happens to the worker, the error that
+ * comes out names the plugin and the function that was at work.
+ */
+#ifndef SCRIPT_EXCHANGE_H
+#define SCRIPT_EXCHANGE_H
+#include "base/err.h"
+#include "script/inputs.h"
+#include "script/plugin.h"
+#include "script/source.h"
+#include "sys/json.h"
+#include "sys/proc.h"
+
+struct exchange {
+	bool is_call; /* else: describe */
+	const struct plugin_limits *limits;
+	const struct plugin_file *plugins[2]; /* the stage's, the dataset's */
+	int n_plugins;
+	const char *stage; /* NULL: plugin 0 alone, of whatever kind */
+	const char *dataset;
+	const char *entry;		/* JSON text or NULL */
+	const struct plugin_call *call; /* NULL for describe */
+	const struct inputs *inputs;
+
+	struct sources sources;
+	struct proc_answer answer;
+	struct json doc; /* of the answer: an object */
+	double ms;
+};
+
+#define EXCHANGE_INIT                                        \
+	{                                                    \
+		.answer = PROC_ANSWER_INIT, .doc = JSON_INIT \
+	}
+
+/* 0: 'doc' holds an answer without an error. */
+int exchange_run(struct exchange *x, struct err *err);
+void exchange_release(struct exchange *x);
+
+#endif

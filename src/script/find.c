@@ -1,0 +1,285 @@
+/* The part of plugin.h that looks for files and runs nothing. */
+#include "base/base.h"
+
+#include "script/plugin.h"
+
+#include "base/mem.h"
+#include "script/source.h"
+#include "sys/path.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct {
+	const char *kind;
+	const char *subdir; /* of a plugin directory */
+} places[] = {
+	{ "stage", "" },
+	{ "dataset", "datasets" },
+	{ "export", "export" },
+	{ "import", "import" },
+};
+
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void add_file(struct plugin_set *set, const char *kind, char *name, const char *path)
+{
+	bool is_shadowed = plugin_find(set, kind, name) != NULL;
+
+	set->files = xreallocarray(set->files, set->n + 1, sizeof(*set->files));
+	set->files[set->n++] = (struct plugin_file){ .kind = xstrdup(kind),
+						     .name = name,
+						     .path = xstrdup(path),
+						     .is_shadowed = is_shadowed };
+}
+
+static bool is_place(const char *name)
+{
+	for (size_t i = 1; i < ARRAY_SIZE(places); i++)
+		if (strcmp(places[i].subdir, name) == 0)
+			return true;
+	return false;
+}
+
+/* One name in a plugin directory: NAME.lua, or NAME/ with an init.lua. */
+static void consider(struct plugin_set *set, const char *kind, const char *dir, const char *entry)
+{
+	char *path = path_join(dir, entry);
+	struct err ignored = ERR_INIT;
+	char *name;
+
+	if (path_check_name("plugin", entry, &ignored) < 0) {
+		free(path);
+		return;
+	}
+	if (has_suffix(entry, ".lua") && entry[4] && is_file(path)) {
+		name = xstrndup(entry, strlen(entry) - 4);
+		add_file(set, kind, name, path);
+	} else if (!is_place(entry) && is_dir(path)) {
+		char *init = path_join(path, "init.lua");
+
+		if (is_file(init))
+			add_file(set, kind, xstrdup(entry), init);
+		free(init);
+	}
+	free(path);
+}
+
+static int search_dir(struct plugin_set *set, const char *kind, const char *dir, struct err *err)
+{
+	struct strv names = STRV_INIT;
+	int fd;
+	int result;
+
+	if (!is_dir(dir))
+		return 0;
+	if (source_check_dir(dir, err) < 0)
+		return -1;
+	fd = path_open_dir(dir, err);
+	if (fd < 0)
+		return -1;
+	result = path_list(fd, &names, err);
+	close(fd);
+	for (size_t i = 0; i < names.n && result == 0; i++)
+		consider(set, kind, dir, names.v[i]);
+	strv_release(&names);
+	return result;
+}
+
+static int search_root(struct plugin_set *set, const char *root, struct err *err)
+{
+	int result = 0;
+
+	if (!root[0] || strv_has(&set->dirs, root))
+		return 0;
+	strv_push(&set->dirs, root);
+	for (size_t i = 0; i < ARRAY_SIZE(places) && result == 0; i++) {
+		char *dir = places[i].subdir[0] ? path_join(root, places[i].subdir) : xstrdup(root);
+
+		result = search_dir(set, places[i].kind, dir, err);
+		free(dir);
+	}
+	return result;
+}
+
+/* Empty elements are passed over: they never mean the current directory. */
+static int search_path(struct plugin_set *set, const char *path, struct err *err)
+{
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+		char *root = xstrndup(path, len);
+		int result = search_root(set, root, err);
+
+		free(root);
+		if (result < 0)
+			return -1;
+		path += len + (path[len] == ':');
+	}
+	return 0;
+}
+
+/* $XDG_CONFIG_HOME/thhost/plugins, then PREFIX/share/thhost/plugins. */
+static int search_fixed(struct plugin_set *set, struct err *err)
+{
+	const char *config = getenv("XDG_CONFIG_HOME");
+	const char *home = getenv("HOME");
+	char *self = proc_self();
+	char *bin = self ? path_dir(self) : xstrdup("/usr/bin");
+	char *prefix = path_dir(bin);
+	char *shared = path_join(prefix, "share/thhost/plugins");
+	char *own = NULL;
+	int result = 0;
+
+	if (config && config[0] == '/')
+		own = path_join(config, "thhost/plugins");
+	else if (home && home[0] == '/')
+		own = path_join(home, ".config/thhost/plugins");
+	if (own)
+		result = search_root(set, own, err);
+	if (result == 0)
+		result = search_root(set, shared, err);
+	free(own);
+	free(shared);
+	free(prefix);
+	free(bin);
+	free(self);
+	return result;
+}
+
+/* Kind and name from the place of a file that need not be on the path. */
+static void place_of(const char *path, const char **kind, char **name)
+{
+	char *dir = path_dir(path);
+	const char *base = path_base(path);
+	size_t len = strlen(base);
+
+	*name = xstrndup(base, has_suffix(base, ".lua") ? len - 4 : len);
+	if (strcmp(base, "init.lua") == 0) {
+		char *up = path_dir(dir);
+
+		free(*name);
+		*name = xstrdup(path_base(dir));
+		free(dir);
+		dir = up;
+	}
+	*kind = places[0].kind;
+	for (size_t i = 1; i < ARRAY_SIZE(places); i++)
+		if (strcmp(path_base(dir), places[i].subdir) == 0)
+			*kind = places[i].kind;
+	free(dir);
+}
+
+/* A file that the user named: a directory means its init.lua. */
+static int add_named(struct plugin_set *set, const char *path, struct err *err)
+{
+	char *init = path_join(path, "init.lua");
+	const char *file = is_dir(path) ? init : path;
+	const char *kind;
+	char *name;
+	int result = 0;
+
+	if (access(file, F_OK) < 0) {
+		result = err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_PLUGIN,
+				   "cannot open plugin '%s'", path);
+	} else {
+		place_of(file, &kind, &name);
+		add_file(set, kind, name, file);
+	}
+	free(init);
+	return result;
+}
+
+static const struct plugin_limits default_limits = {
+	.load_ms = 500,
+	.call_ms = 2000,
+	.memory = (size_t)64 << 20,
+};
+
+int plugin_set_open(struct plugin_set *set, const struct plugin_options *options, struct err *err)
+{
+	int result = 0;
+
+	*set = (struct plugin_set){ .limits = options->limits };
+	if (set->limits.load_ms <= 0)
+		set->limits.load_ms = default_limits.load_ms;
+	if (set->limits.call_ms <= 0)
+		set->limits.call_ms = default_limits.call_ms;
+	if (!set->limits.memory)
+		set->limits.memory = default_limits.memory;
+	for (size_t i = 0; options->files && i < options->files->n && result == 0; i++)
+		result = add_named(set, options->files->v[i], err);
+	if (result == 0)
+		result = search_path(set, options->path, err);
+	if (result == 0)
+		result = search_path(set, getenv("THHOST_PLUGINS"), err);
+	if (result == 0)
+		result = search_fixed(set, err);
+	if (result < 0)
+		plugin_set_release(set);
+	return result;
+}
+
+void plugin_set_release(struct plugin_set *set)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		free(set->files[i].kind);
+		free(set->files[i].name);
+		free(set->files[i].path);
+	}
+	free(set->files);
+	strv_release(&set->dirs);
+	*set = (struct plugin_set){ .files = NULL };
+}
+
+const struct plugin_file *plugin_find(const struct plugin_set *set, const char *kind,
+				      const char *name)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (strcmp(set->files[i].kind, kind) == 0 && strcmp(set->files[i].name, name) == 0)
+			return &set->files[i];
+	return NULL;
+}
+
+int plugin_unknown_stage(const struct plugin_set *set, const char *stage, struct err *err)
+{
+	const char **names = xcalloc(set->n + 1, sizeof(*names));
+	const char *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		if (strcmp(set->files[i].kind, "stage") == 0)
+			names[n++] = set->files[i].name;
+	near = nearest_word(stage, names, n);
+	err_set(err, ERR_NOT_FOUND, "unknown stage '%s'%s%s%s", stage,
+		near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	err_hint(err, "%s",
+		 n ? "'thhost plugin list' shows all"
+		   : "no stage plugin was found; 'thhost plugin list' shows where was looked");
+	free(names);
+	return -1;
+}
+
+int source_locate(const char *path, struct plugin_file *out, struct err *err)
+{
+	struct plugin_set set = { .files = NULL };
+
+	if (add_named(&set, path, err) < 0)
+		return -1;
+	*out = set.files[0];
+	free(set.files);
+	return 0;
+}

@@ -1,0 +1,166 @@
+#include "base/base.h"
+
+#include "script/inputs.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "sys/path.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Names that one pattern may match. */
+#define MATCH_LIMIT 4096
+
+static const char *const log_patterns[] = { "*.log", "*.out", "log.txt" };
+
+/* A log that the user named by an absolute path may lie outside of the stage directory. */
+static int open_name(int dirfd, const char *name, struct err *err)
+{
+	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+
+	if (name[0] == '/')
+		return open(name, flags | O_CLOEXEC);
+	return path_open_beneath(dirfd, name, flags, err);
+}
+
+static bool look_at(int dirfd, const char *name, struct input_file *out)
+{
+	struct err ignored = ERR_INIT;
+	size_t len = strlen(name);
+	int fd = open_name(dirfd, name, &ignored);
+	struct stat st;
+	bool ok = fd >= 0 && fstat(fd, &st) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!ok)
+		return false;
+	*out = (struct input_file){ .name = xstrndup(name, len - (len && name[len - 1] == '/')),
+				    .size = S_ISREG(st.st_mode) ? st.st_size : 0,
+				    .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) +
+						st.st_mtim.tv_nsec,
+				    .place = -1,
+				    .is_dir = S_ISDIR(st.st_mode),
+				    .is_regular = S_ISREG(st.st_mode) };
+	clock_format(st.st_mtim.tv_sec, out->mtime);
+	return true;
+}
+
+/* The names of the run's log. */
+static int find_logs(const struct plugin_call *call, struct strv *names, struct err *err)
+{
+	if (call->log) {
+		strv_push(names, call->log);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(log_patterns); i++)
+		if (path_glob(call->dirfd, log_patterns[i], MATCH_LIMIT, names, err) < 0)
+			return -1;
+	strv_sort(names);
+	return 0;
+}
+
+/* The last in natural order; of logs the newest. */
+static size_t choose(const struct input *input, bool is_log)
+{
+	size_t best = input->n ? input->n - 1 : 0;
+
+	for (size_t i = 0; is_log && i < input->n; i++)
+		if (input->files[i].mtime_ns > input->files[best].mtime_ns)
+			best = i;
+	return best;
+}
+
+static int find_input(struct input *input, const struct plugin_input *declared,
+		      const struct plugin_call *call, struct err *err)
+{
+	struct strv names = STRV_INIT;
+	bool is_log = strcmp(declared->pattern, "@log") == 0;
+	int result = is_log ? find_logs(call, &names, err)
+			    : path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, &names, err);
+
+	*input = (struct input){ .name = declared->name };
+	input->files = xcalloc(names.n + 1, sizeof(*input->files));
+	for (size_t i = 0; i < names.n && result == 0; i++)
+		if (look_at(call->dirfd, names.v[i], &input->files[input->n]))
+			input->n++;
+	input->chosen = choose(input, is_log);
+	strv_release(&names);
+	return result;
+}
+
+static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
+{
+	struct err ignored = ERR_INIT;
+	struct stat st;
+	int fd;
+
+	if (!file->is_regular || file->place >= 0 || inputs->n_fds == SPAWN_MAX_PASSED)
+		return;
+	fd = open_name(dirfd, file->name, &ignored);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) { /* it was one when we looked */
+		close(fd);
+		return;
+	}
+	file->size = st.st_size;
+	file->place = (int)inputs->n_fds;
+	inputs->fds[inputs->n_fds++] = fd;
+}
+
+static void open_files(struct inputs *inputs, int dirfd)
+{
+	for (size_t i = 0; i < inputs->n; i++)
+		if (inputs->v[i].n)
+			open_file(inputs, &inputs->v[i].files[inputs->v[i].chosen], dirfd);
+	for (size_t i = 0; i < inputs->n; i++)
+		for (size_t k = inputs->v[i].n; k-- > 0;)
+			open_file(inputs, &inputs->v[i].files[k], dirfd);
+}
+
+static int missing(const struct plugin_plan *plan, const struct plugin_input *declared,
+		   const struct plugin_call *call, struct err *err)
+{
+	bool is_log = strcmp(declared->pattern, "@log") == 0;
+
+	err_set(err, ERR_PLUGIN, "plugin '%s' (%s): input '%s' (%s) matches nothing in '%s'",
+		plan->name, plan->path, declared->name, declared->pattern, call->dir_name);
+	if (is_log && call->log)
+		err_hint(err, "the log '%s' cannot be read", call->log);
+	else if (is_log)
+		err_hint(err, "there is no *.log, *.out or log.txt in the directory");
+	return -1;
+}
+
+int inputs_open(struct inputs *inputs, const struct plugin_plan *plan,
+		const struct plugin_call *call, struct err *err)
+{
+	inputs->v = xcalloc(plan->n_inputs + 1, sizeof(*inputs->v));
+	for (size_t i = 0; i < plan->n_inputs; i++) {
+		struct input *input = &inputs->v[inputs->n++];
+
+		if (find_input(input, &plan->inputs[i], call, err) < 0)
+			return err_prefix(err, "plugin '%s' (%s): input '%s'", plan->name,
+					  plan->path, plan->inputs[i].name);
+		if (!input->n && !plan->inputs[i].is_optional)
+			return missing(plan, &plan->inputs[i], call, err);
+	}
+	open_files(inputs, call->dirfd);
+	return 0;
+}
+
+void inputs_release(struct inputs *inputs)
+{
+	for (size_t i = 0; i < inputs->n; i++) {
+		for (size_t k = 0; k < inputs->v[i].n; k++)
+			free(inputs->v[i].files[k].name);
+		free(inputs->v[i].files);
+	}
+	for (size_t i = 0; i < inputs->n_fds; i++)
+		close(inputs->fds[i]);
+	free(inputs->v);
+	*inputs = (struct inputs)INPUTS_INIT;
+}

@@ -1,0 +1,412 @@
+#include "base/base.h"
+
+#include "script/plugin.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "script/confine.h"
+#include "script/exchange.h"
+#include "script/inputs.h"
+#include "script/value.h"
+#include "sys/path.h"
+
+#include <lua.h>
+
+#define CJSON_VERSION "lua-cjson 2.1.0" /* the archive has no macro for it */
+
+/* ---- the plan ---- */
+
+static void free_inputs(struct plugin_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_inputs; i++) {
+		free(plan->inputs[i].name);
+		free(plan->inputs[i].pattern);
+	}
+	free(plan->inputs);
+	for (size_t i = 0; i < plan->n_metrics; i++) {
+		free(plan->metrics[i].name);
+		free(plan->metrics[i].unit);
+	}
+	free(plan->metrics);
+	for (size_t i = 0; i < plan->n_rules; i++) {
+		free(plan->rules[i].find);
+		free(plan->rules[i].match);
+		strv_release(&plan->rules[i].set);
+	}
+	free(plan->rules);
+}
+
+void plugin_plan_release(struct plugin_plan *plan)
+{
+	char *texts[] = { plan->stage,	plan->dataset, plan->name,	   plan->version,
+			  plan->path,	plan->summary, plan->dataset_path, plan->dataset_version,
+			  plan->source, plan->dir,     plan->model_name,   plan->issues };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free(texts[i]);
+	strv_release(&plan->requires);
+	strv_release(&plan->command);
+	free_inputs(plan);
+	*plan = (struct plugin_plan)PLUGIN_PLAN_INIT;
+}
+
+static char *text_of(const struct json *doc, size_t object, const char *key)
+{
+	return json_string_copy(doc, json_member(doc, object, key));
+}
+
+static char *text_or_empty(const struct json *doc, size_t object, const char *key)
+{
+	char *text = text_of(doc, object, key);
+
+	return text ? text : xstrdup("");
+}
+
+static void read_strings(const struct json *doc, size_t list, struct strv *out)
+{
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i))
+		if (json_is(doc, i, JSON_STRING))
+			strv_push_take(out, json_string_copy(doc, i));
+}
+
+static size_t size_of(const struct json *doc, size_t list)
+{
+	return json_is(doc, list, JSON_ARRAY) ? doc->tokens[list].size : 0;
+}
+
+static void read_inputs(const struct json *doc, size_t list, struct plugin_plan *plan)
+{
+	plan->inputs = xcalloc(size_of(doc, list) + 1, sizeof(*plan->inputs));
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i))
+		plan->inputs[plan->n_inputs++] = (struct plugin_input){
+			.name = text_or_empty(doc, i, "name"),
+			.pattern = text_or_empty(doc, i, "pattern"),
+			.is_optional = json_is(doc, json_member(doc, i, "optional"), JSON_TRUE),
+		};
+}
+
+static void read_metrics(const struct json *doc, size_t list, struct plugin_plan *plan)
+{
+	plan->metrics = xcalloc(size_of(doc, list) + 1, sizeof(*plan->metrics));
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i)) {
+		size_t goal = json_member(doc, i, "goal");
+		char sign = 0;
+
+		if (goal != JSON_NONE)
+			sign = json_string_is(doc, goal, "max") ? '+' : '-';
+		plan->metrics[plan->n_metrics++] = (struct plugin_metric){
+			.name = text_or_empty(doc, i, "name"),
+			.goal = sign,
+			.is_required = json_is(doc, json_member(doc, i, "required"), JSON_TRUE),
+			.unit = text_of(doc, i, "unit"),
+		};
+	}
+}
+
+static void read_rules(const struct json *doc, size_t list, struct plugin_plan *plan)
+{
+	plan->rules = xcalloc(size_of(doc, list) + 1, sizeof(*plan->rules));
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i)) {
+		struct plugin_rule *rule = &plan->rules[plan->n_rules++];
+		size_t scale = json_member(doc, i, "scale");
+
+		*rule = (struct plugin_rule){ .find = text_or_empty(doc, i, "find"),
+					      .match = text_or_empty(doc, i, "match"),
+					      .scale = 1 };
+		if (scale != JSON_NONE)
+			json_real(doc, scale, &rule->scale);
+		read_strings(doc, json_member(doc, i, "set"), &rule->set);
+	}
+}
+
+/* The texts of both plugins, for their hash; helpers beside them are part of it. */
+static void keep_source(struct plugin_plan *plan, const struct sources *sources)
+{
+	struct str all = STR_INIT;
+
+	for (size_t i = 0; i < sources->n; i++)
+		if (sources->v[i].plugin >= 0)
+			str_add(&all, sources->v[i].text.buf, sources->v[i].text.len);
+	plan->source_len = all.len;
+	plan->source = str_detach(&all);
+}
+
+/* The prefix of a directory's name must be a name: what it becomes a part of is a path. */
+static int check_dir(const struct plugin_plan *plan, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (path_check_name("dir", plan->dir, &why) == 0)
+		return 0;
+	return err_set(err, ERR_PLUGIN, "plugin '%s' (%s): %s", plan->name, plan->path, why.msg);
+}
+
+static int read_plan(const struct exchange *x, struct plugin_plan *plan, struct err *err)
+{
+	const struct json *doc = &x->doc;
+	size_t at = json_member(doc, 0, "plan");
+	size_t issues = json_member(doc, 0, "issues");
+
+	if (!json_is(doc, at, JSON_OBJECT))
+		return err_set(err, ERR_PLUGIN, "plugin '%s' (%s): the worker sent no plan",
+			       x->plugins[0]->name, x->plugins[0]->path);
+	plan->stage = xstrdup_or_null(x->stage);
+	plan->dataset = xstrdup_or_null(x->dataset);
+	plan->name = xstrdup(x->plugins[0]->name);
+	plan->path = xstrdup(x->plugins[0]->path);
+	plan->version = text_or_empty(doc, at, "version");
+	plan->summary = text_or_empty(doc, at, "summary");
+	plan->dir = text_or_empty(doc, at, "dir");
+	plan->model_name = text_or_empty(doc, at, "model_name");
+	plan->dataset_version = text_of(doc, at, "dataset_version");
+	if (x->n_plugins > 1)
+		plan->dataset_path = xstrdup(x->plugins[1]->path);
+	read_strings(doc, json_member(doc, at, "requires"), &plan->requires);
+	read_strings(doc, json_member(doc, at, "command"), &plan->command);
+	read_inputs(doc, json_member(doc, at, "inputs"), plan);
+	read_metrics(doc, json_member(doc, at, "metrics"), plan);
+	read_rules(doc, json_member(doc, at, "rules"), plan);
+	plan->has_extract = json_is(doc, json_member(doc, at, "has_extract"), JSON_TRUE);
+	if (json_is(doc, issues, JSON_ARRAY))
+		plan->issues = json_raw_copy(doc, issues);
+	keep_source(plan, &x->sources);
+	return x->stage ? check_dir(plan, err) : 0;
+}
+
+/* ---- describe ---- */
+
+static void warn_all(const struct exchange *x)
+{
+	struct strv warnings = STRV_INIT;
+
+	read_strings(&x->doc, json_member(&x->doc, 0, "warnings"), &warnings);
+	for (size_t i = 0; i < warnings.n; i++)
+		log_warn("plugin '%s': %s", x->plugins[0]->name, warnings.v[i]);
+	strv_release(&warnings);
+}
+
+static int describe(struct exchange *x, struct plugin_plan *out, struct err *err)
+{
+	int result = exchange_run(x, err);
+
+	*out = (struct plugin_plan)PLUGIN_PLAN_INIT;
+	if (result == 0) {
+		warn_all(x);
+		result = read_plan(x, out, err);
+		if (result < 0)
+			plugin_plan_release(out);
+	}
+	exchange_release(x);
+	return result;
+}
+
+int plugin_describe(const struct plugin_set *set, const char *stage, const char *dataset,
+		    const char *entry, struct plugin_plan *out, struct err *err)
+{
+	const struct plugin_file *file = plugin_find(set, "stage", stage);
+	const struct plugin_file *override = dataset ? plugin_find(set, "dataset", dataset) : NULL;
+	struct exchange x = EXCHANGE_INIT;
+
+	*out = (struct plugin_plan)PLUGIN_PLAN_INIT;
+	if (!file)
+		return plugin_unknown_stage(set, stage, err);
+	x.limits = &set->limits;
+	x.plugins[0] = file;
+	x.plugins[1] = override;
+	x.n_plugins = override ? 2 : 1;
+	x.stage = stage;
+	x.dataset = dataset;
+	x.entry = entry;
+	return describe(&x, out, err);
+}
+
+/* The plan of one file, of whatever kind. */
+static void describe_file(const struct plugin_set *set, const struct plugin_file *file,
+			  struct plugin_report *report)
+{
+	struct exchange x = EXCHANGE_INIT;
+
+	x.limits = &set->limits;
+	x.plugins[0] = file;
+	x.n_plugins = 1;
+	if (strcmp(file->kind, "stage") == 0)
+		x.stage = file->name;
+	report->file = file;
+	report->err = (struct err)ERR_INIT;
+	describe(&x, &report->plan, &report->err);
+}
+
+int plugin_describe_all(const struct plugin_set *set, struct plugin_report **out, size_t *n,
+			struct err *err UNUSED)
+{
+	*out = xcalloc(set->n + 1, sizeof(**out));
+	*n = set->n;
+	for (size_t i = 0; i < set->n; i++) {
+		(*out)[i].file = &set->files[i];
+		if (!set->files[i].is_shadowed)
+			describe_file(set, &set->files[i], &(*out)[i]);
+	}
+	return 0;
+}
+
+void plugin_reports_release(struct plugin_report *reports, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		plugin_plan_release(&reports[i].plan);
+	free(reports);
+}
+
+int plugin_check_file(const struct plugin_set *set, const char *path, struct plugin_report *out,
+		      struct err *err)
+{
+	struct plugin_file file;
+
+	*out = (struct plugin_report){ .file = NULL };
+	if (source_locate(path, &file, err) < 0)
+		return -1;
+	describe_file(set, &file, out);
+	out->file = NULL; /* it was ours; what is known of it is in the plan */
+	free(file.kind);
+	free(file.name);
+	free(file.path);
+	return 0;
+}
+
+/* ---- extract ---- */
+
+void plugin_result_release(struct plugin_result *result)
+{
+	char *texts[] = { result->metrics,	    result->hyperparams, result->epochs,
+			  result->final_checkpoint, result->base_model,	 result->planned,
+			  result->sources,	    result->outcome,	 result->error,
+			  result->start_time,	    result->end_time,	 result->issues };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		free(texts[i]);
+	strv_release(&result->warnings);
+	strv_release(&result->read_files);
+	*result = (struct plugin_result)PLUGIN_RESULT_INIT;
+}
+
+/* Member 'key' as JSON text if it is an object within the limits; NULL if it is absent. */
+static int take_object(const struct json *doc, size_t object, const char *key, enum value_kind kind,
+		       char **out, struct err *err)
+{
+	size_t token = json_member(doc, object, key);
+
+	if (token == JSON_NONE)
+		return 0;
+	if (!json_is(doc, token, JSON_OBJECT))
+		return err_set(err, ERR_PLUGIN, "%s: not an object", key);
+	if (value_check_json(doc, token, key, kind, err) < 0)
+		return -1;
+	*out = json_raw_copy(doc, token);
+	return 0;
+}
+
+static bool is_outcome(const char *text)
+{
+	static const char *const words[] = { "completed", "completed_early", "failed",
+					     "interrupted", "unknown" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i], text) == 0)
+			return true;
+	return false;
+}
+
+static int take_scalars(const struct json *doc, size_t at, struct plugin_result *out,
+			struct err *err)
+{
+	size_t steps = json_member(doc, at, "steps");
+	size_t epochs = json_member(doc, at, "epochs");
+
+	if (steps != JSON_NONE) {
+		out->has_steps = json_int64(doc, steps, &out->steps) == 0 && out->steps >= 0;
+		if (!out->has_steps)
+			return err_set(err, ERR_PLUGIN, "steps: not a count");
+	}
+	if (epochs != JSON_NONE && !json_is_number(doc, epochs))
+		return err_set(err, ERR_PLUGIN, "epochs: not a finite number");
+	if (epochs != JSON_NONE)
+		out->epochs = json_raw_copy(doc, epochs);
+	out->final_checkpoint = text_of(doc, at, "final_checkpoint");
+	out->base_model = text_of(doc, at, "base_model");
+	out->outcome = text_of(doc, at, "outcome");
+	out->error = text_of(doc, at, "error");
+	out->start_time = text_of(doc, at, "start_time");
+	out->end_time = text_of(doc, at, "end_time");
+	if (out->outcome && !is_outcome(out->outcome))
+		return err_set(err, ERR_PLUGIN, "outcome: not one of the words");
+	return 0;
+}
+
+/* Nothing that a worker says is trusted: all is checked once more here. */
+static int take_result(const struct exchange *x, struct plugin_result *out, struct err *err)
+{
+	const struct json *doc = &x->doc;
+	size_t at = json_member(doc, 0, "result");
+	size_t issues = json_member(doc, 0, "issues");
+
+	if (take_object(doc, at, "metrics", VALUE_NUMBERS, &out->metrics, err) < 0 ||
+	    take_object(doc, at, "planned", VALUE_ANY, &out->planned, err) < 0 ||
+	    take_object(doc, at, "sources", VALUE_ANY, &out->sources, err) < 0 ||
+	    take_object(doc, 0, "hyperparams", VALUE_ANY, &out->hyperparams, err) < 0 ||
+	    take_scalars(doc, at, out, err) < 0)
+		return err_prefix(err, "plugin '%s' (%s)", x->plugins[0]->name,
+				  x->plugins[0]->path);
+	if (json_is(doc, issues, JSON_ARRAY))
+		out->issues = json_raw_copy(doc, issues);
+	read_strings(doc, json_member(doc, 0, "warnings"), &out->warnings);
+	for (size_t i = 0; i < x->inputs->n; i++)
+		for (size_t k = 0; k < x->inputs->v[i].n; k++)
+			strv_push(&out->read_files, x->inputs->v[i].files[k].name);
+	out->worker_ms = x->ms;
+	return 0;
+}
+
+int plugin_extract(const struct plugin_set *set, const struct plugin_plan *plan,
+		   const struct plugin_call *call, struct plugin_result *out, struct err *err)
+{
+	struct plugin_file files[2] = {
+		{ .kind = (char[]){ "stage" }, .name = plan->stage, .path = plan->path },
+		{ .kind = (char[]){ "dataset" }, .name = plan->dataset, .path = plan->dataset_path }
+	};
+	struct inputs inputs = INPUTS_INIT;
+	struct exchange x = EXCHANGE_INIT;
+	int result;
+
+	*out = (struct plugin_result)PLUGIN_RESULT_INIT;
+	x.is_call = true;
+	x.limits = &set->limits;
+	x.plugins[0] = &files[0];
+	x.plugins[1] = &files[1];
+	x.n_plugins = plan->dataset_path ? 2 : 1;
+	x.stage = plan->stage;
+	x.dataset = plan->dataset;
+	x.call = call;
+	x.inputs = &inputs;
+	result = inputs_open(&inputs, plan, call, err);
+	if (result == 0)
+		result = exchange_run(&x, err);
+	if (result == 0)
+		result = take_result(&x, out, err);
+	if (result < 0)
+		plugin_result_release(out);
+	exchange_release(&x);
+	inputs_release(&inputs);
+	return result;
+}
+
+/* ---- what is here ---- */
+
+void plugin_confinement(struct strv *active, struct strv *missing)
+{
+	confine_probe(active, missing);
+}
+
+const char *plugin_lua_version(void)
+{
+	return LUA_RELEASE ", " CJSON_VERSION;
+}

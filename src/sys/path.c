@@ -1,0 +1,518 @@
+#include "base/base.h"
+
+#include "sys/path.h"
+
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NAME_LIMIT 100 /* leaves room in NAME_MAX for prefixes, suffixes and temporary names */
+
+/* Directories and names that one pattern may look at: a slip of the pen ends, it does not hang. */
+#define GLOB_WORK_LIMIT 100000
+
+/* openat2() answers EAGAIN while somebody renames beneath it; its manual says: try again. */
+#define BENEATH_TRIES 64
+
+/* ---- names ---- */
+
+static const char *name_fault(const char *name, size_t len)
+{
+	if (len == 0)
+		return "it is empty";
+	if (len > NAME_LIMIT)
+		return "it is longer than 100 bytes";
+	if (!utf8_is_valid(name, len))
+		return "it is not valid UTF-8";
+	if (name[0] == '.')
+		return "it starts with '.'";
+	if (name[0] == '-')
+		return "it starts with '-'";
+	return NULL;
+}
+
+/* C0, DEL and the C1 controls (U+0080 to U+009F, which a terminal may act upon). */
+static bool has_control(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c < 0x20 || c == 0x7f)
+			return true;
+		if (c == 0xc2 && i + 1 < len && (unsigned char)name[i + 1] < 0xa0)
+			return true;
+	}
+	return false;
+}
+
+static bool ends_in(const char *name, size_t len, const char *suffix)
+{
+	size_t want = strlen(suffix);
+
+	return len >= want && memcmp(name + len - want, suffix, want) == 0;
+}
+
+static const char *component_fault(const char *name, size_t len)
+{
+	const char *fault = name_fault(name, len);
+
+	if (fault)
+		return fault;
+	if (memchr(name, '/', len) || memchr(name, '\\', len))
+		return "it has a '/' or '\\' in it";
+	if (has_control(name, len))
+		return "it has a control character in it";
+	if (ends_in(name, len, ".lock") || ends_in(name, len, ".tmp") || ends_in(name, len, ".bak"))
+		return "it ends in .lock, .tmp or .bak, which thhost uses itself";
+	return NULL;
+}
+
+int path_check_name(const char *what, const char *name, struct err *err)
+{
+	const char *fault = component_fault(name, strlen(name));
+
+	if (!fault)
+		return 0;
+	return err_set(err, ERR_INVALID, "'%.200s' cannot be the name of a %s: %s", name, what,
+		       fault);
+}
+
+int path_check_relative(const char *what, const char *relative, struct err *err)
+{
+	const char *at = relative;
+
+	for (;;) {
+		size_t len = strcspn(at, "/");
+		const char *fault = component_fault(at, len);
+
+		if (fault)
+			return err_set(err, ERR_INVALID, "'%.200s' cannot be a %s: in '%.*s', %s",
+				       relative, what, (int)(len < 100 ? len : 100), at, fault);
+		if (!at[len])
+			return 0;
+		at += len + 1;
+	}
+}
+
+/* ---- text ---- */
+
+char *path_join(const char *dir, const char *name)
+{
+	if (!dir[0] || strcmp(dir, ".") == 0)
+		return xstrdup(name);
+	return xstrf("%s%s%s", dir, has_suffix(dir, "/") ? "" : "/", name);
+}
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+char *path_dir(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return xstrdup(".");
+	while (slash > path && slash[-1] == '/')
+		slash--;
+	return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
+}
+
+/* The next component at *at (length in 'len'), or NULL at the end; *at moves behind it. */
+static const char *next_component(const char **at, size_t *len)
+{
+	const char *start = *at + strspn(*at, "/");
+
+	*len = strcspn(start, "/");
+	*at = start + *len;
+	return *len ? start : NULL;
+}
+
+static void add_component(struct str *out, const char *name, size_t len)
+{
+	if (len == 1 && name[0] == '.')
+		return;
+	if (len == 2 && name[0] == '.' && name[1] == '.') {
+		const char *slash = strrchr(out->buf, '/');
+
+		str_truncate(out, slash ? (size_t)(slash - out->buf) : 0);
+		return;
+	}
+	str_addch(out, '/');
+	str_add(out, name, len);
+}
+
+char *path_absolute(const char *path)
+{
+	struct str out = STR_INIT;
+	char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	const char *parts[] = { cwd ? cwd : "", path };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		const char *at = parts[i];
+		const char *name;
+		size_t len;
+
+		while ((name = next_component(&at, &len)))
+			add_component(&out, name, len);
+	}
+	free(cwd);
+	if (!out.len)
+		str_addch(&out, '/');
+	return str_detach(&out);
+}
+
+char *path_relative_to(const char *path, const char *from)
+{
+	struct str out = STR_INIT;
+	const char *rest = path;
+	const char *name_path;
+	const char *name_from;
+	size_t len_path;
+	size_t len_from;
+
+	do {
+		rest = path;
+		name_path = next_component(&path, &len_path);
+		name_from = next_component(&from, &len_from);
+	} while (name_path && name_from && len_path == len_from &&
+		 memcmp(name_path, name_from, len_path) == 0);
+	for (; name_from; name_from = next_component(&from, &len_from))
+		str_adds(&out, out.len ? "/.." : "..");
+	while ((name_path = next_component(&rest, &len_path))) {
+		if (out.len)
+			str_addch(&out, '/');
+		str_add(&out, name_path, len_path);
+	}
+	if (!out.len)
+		str_addch(&out, '.');
+	return str_detach(&out);
+}
+
+/* ---- opening ---- */
+
+int path_open_dir(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd >= 0)
+		return fd;
+	return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_FAILED,
+			 "cannot open the directory '%s'", path);
+}
+
+static int open_error(const char *relative, struct err *err)
+{
+	if (errno == ENOENT || errno == ENOTDIR)
+		return err_errno(err, ERR_NOT_FOUND, "cannot open '%s'", relative);
+	if (errno == EXDEV)
+		return err_set(err, ERR_INVALID, "'%s' leads out of its directory", relative);
+	if (errno == ELOOP)
+		return err_set(err, ERR_INVALID, "'%s' is or passes a symbolic link", relative);
+	return err_errno(err, ERR_FAILED, "cannot open '%s'", relative);
+}
+
+/* One component; a link in the middle is ELOOP like one at the end, not the kernel's ENOTDIR. */
+static int open_component(int dir, const char *name, int flags)
+{
+	struct stat st;
+	int fd;
+
+	if (strcmp(name, "..") == 0) {
+		errno = EXDEV;
+		return -1;
+	}
+	fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd >= 0 || errno != ENOTDIR)
+		return fd;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+		errno = ELOOP;
+	else
+		errno = ENOTDIR;
+	return -1;
+}
+
+/* Kernels before 5.6, and containers that forbid openat2(): no links at all, and no "..". */
+static int open_stepwise(int dirfd, const char *relative, int flags)
+{
+	const char *at = relative;
+	const char *name;
+	size_t len;
+	int dir = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (relative[0] == '/') {
+		errno = EXDEV;
+		goto fail;
+	}
+	while (dir >= 0 && (name = next_component(&at, &len))) {
+		bool is_last = at[strspn(at, "/")] == '\0';
+		int step = is_last ? flags : O_PATH | O_DIRECTORY;
+		char *part = xstrndup(name, len);
+		int next = open_component(dir, part, step);
+
+		free(part);
+		if (next < 0)
+			goto fail;
+		close(dir);
+		dir = next;
+		if (is_last)
+			return dir;
+	}
+	if (dir >= 0) { /* "" and "/" have no component to open with 'flags' */
+		int fd = openat(dir, ".", flags | O_CLOEXEC);
+
+		close(dir);
+		return fd;
+	}
+fail:
+	if (dir >= 0) {
+		int saved = errno;
+
+		close(dir);
+		errno = saved;
+	}
+	return -1;
+}
+
+int path_open_beneath(int dirfd, const char *relative, int flags, struct err *err)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+		.mode = flags & O_CREAT ? 0666 : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	const char *name = relative[0] ? relative : ".";
+	int fd = -1;
+
+	for (int i = 0; i < BENEATH_TRIES; i++) {
+		fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+			break;
+	}
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = open_stepwise(dirfd, name, flags);
+	return fd >= 0 ? fd : open_error(relative, err);
+}
+
+/* ---- directories ---- */
+
+int path_sync_dir(int dirfd)
+{
+	int result = fsync(dirfd);
+
+	if (result < 0 && errno == EBADF) { /* opened with O_PATH */
+		int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return -1;
+		result = fsync(fd);
+		if (close(fd) < 0)
+			result = -1;
+	}
+	/* Some network and FUSE file systems cannot sync a directory and say so with EINVAL. */
+	return result < 0 && errno == EINVAL ? 0 : result;
+}
+
+int path_make_dir(int dirfd, const char *name, bool *made, struct err *err)
+{
+	struct stat st;
+	bool is_new = mkdirat(dirfd, name, 0777) == 0;
+
+	if (made)
+		*made = is_new;
+	if (!is_new && errno != EEXIST)
+		return err_errno(err, ERR_FAILED, "cannot make the directory '%s'", name);
+	if (!is_new) {
+		if (fstatat(dirfd, name, &st, 0) < 0)
+			return err_errno(err, ERR_FAILED, "cannot look at '%s'", name);
+		if (!S_ISDIR(st.st_mode))
+			return err_set(err, ERR_INVALID, "'%s' is there and is no directory", name);
+	}
+	if (path_sync_dir(dirfd) < 0)
+		return err_errno(err, ERR_FAILED, "cannot sync the directory that holds '%s'",
+				 name);
+	return 0;
+}
+
+int path_list(int dirfd, struct strv *names, struct err *err)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		err_errno(err, ERR_FAILED, "cannot list a directory");
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (errno = 0, (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			strv_push(names, entry->d_name);
+	if (errno) {
+		err_errno(err, ERR_FAILED, "cannot list a directory");
+		closedir(dir);
+		return -1;
+	}
+	closedir(dir);
+	strv_sort(names);
+	return 0;
+}
+
+/* ---- patterns ---- */
+
+static size_t width_at(const char *text)
+{
+	uint32_t c;
+	size_t width = utf8_decode(text, strlen(text), &c);
+
+	return width ? width : 1;
+}
+
+/* '*' and '?' only; one point to fall back to, so never slower than pattern x name. */
+static bool component_matches(const char *pattern, const char *name)
+{
+	const char *star = NULL;
+	const char *resume = NULL;
+
+	if (name[0] == '.' && pattern[0] != '.')
+		return false;
+	while (*name) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			resume = name;
+		} else if (*pattern == '?') {
+			pattern++;
+			name += width_at(name);
+		} else if (*pattern == *name) {
+			pattern++;
+			name++;
+		} else if (star) {
+			pattern = star;
+			name = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+/* Add each name in 'parent' that matches; a parent that cannot be listed matches nothing. */
+static void glob_directory(int dirfd, const char *parent, const char *pattern, struct strv *out)
+{
+	struct err ignored = ERR_INIT;
+	struct strv names = STRV_INIT;
+	int fd = path_open_beneath(dirfd, parent, O_RDONLY | O_DIRECTORY, &ignored);
+
+	if (fd < 0)
+		return;
+	if (path_list(fd, &names, &ignored) == 0)
+		for (size_t i = 0; i < names.n; i++)
+			if (component_matches(pattern, names.v[i]))
+				strv_push_take(out, path_join(parent, names.v[i]));
+	strv_release(&names);
+	close(fd);
+}
+
+static bool is_beneath(int dirfd, const char *name, bool directories_only)
+{
+	struct err ignored = ERR_INIT;
+	int flags = O_PATH | (directories_only ? O_DIRECTORY : 0);
+	int fd = path_open_beneath(dirfd, name, flags, &ignored);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* One component further: 'paths' becomes what each of them leads to. */
+static int glob_step(int dirfd, const char *component, struct strv *paths, struct err *err)
+{
+	struct strv next = STRV_INIT;
+	bool is_pattern = strpbrk(component, "*?") != NULL;
+
+	for (size_t i = 0; i < paths->n && next.n <= GLOB_WORK_LIMIT; i++) {
+		if (is_pattern)
+			glob_directory(dirfd, paths->v[i], component, &next);
+		else
+			strv_push_take(&next, path_join(paths->v[i], component));
+	}
+	strv_release(paths);
+	*paths = next;
+	if (next.n > GLOB_WORK_LIMIT)
+		return err_set(err, ERR_INVALID, "a pattern matches more than %d names",
+			       GLOB_WORK_LIMIT);
+	return 0;
+}
+
+static int glob_expand(int dirfd, const char *pattern, struct strv *paths, struct err *err)
+{
+	const char *at = pattern;
+	const char *name;
+	size_t len;
+
+	strv_push(paths, "");
+	while ((name = next_component(&at, &len))) {
+		char *component = xstrndup(name, len);
+		int result = 0;
+
+		if (strcmp(component, ".") != 0)
+			result = glob_step(dirfd, component, paths, err);
+		free(component);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool climbs(const char *pattern)
+{
+	const char *at = pattern;
+	const char *name;
+	size_t len;
+
+	while ((name = next_component(&at, &len)))
+		if (len == 2 && memcmp(name, "..", 2) == 0)
+			return true;
+	return false;
+}
+
+int path_glob(int dirfd, const char *pattern, size_t limit, struct strv *names, struct err *err)
+{
+	struct strv paths = STRV_INIT;
+	bool directories_only = has_suffix(pattern, "/");
+	size_t found = 0;
+	int result;
+
+	if (!pattern[0] || pattern[0] == '/' || climbs(pattern))
+		return err_set(err, ERR_INVALID, "the pattern '%s' must stay in its directory",
+			       pattern);
+	result = glob_expand(dirfd, pattern, &paths, err);
+	for (size_t i = 0; result == 0 && i < paths.n; i++) {
+		if (!paths.v[i][0] || !is_beneath(dirfd, paths.v[i], directories_only))
+			continue;
+		if (++found > limit)
+			result = err_set(err, ERR_INVALID,
+					 "the pattern '%s' matches more than %zu names", pattern,
+					 limit);
+		else
+			strv_push(names, paths.v[i]);
+	}
+	strv_release(&paths);
+	if (result == 0)
+		strv_sort(names);
+	return result;
+}

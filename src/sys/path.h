@@ -1,0 +1,69 @@
+/*
+ * path - names that are safe, and opening beneath a directory.
+ *
+ * A name that a user gives (experiment, stage, dataset) becomes one component of
+ * a path: it may not leave the tree, hide, look like an option or like one of our
+ * own files. Nothing here follows a symbolic link out of the tree.
+ */
+#ifndef SYS_PATH_H
+#define SYS_PATH_H
+#include "base/err.h"
+#include "base/str.h"
+
+/*
+ * ERR_INVALID unless 'name' is 1 to 100 bytes of valid UTF-8 without control characters, '/' or
+ * '\', does not start with '.' or '-', and does not end in .lock, .tmp or .bak. 'what' ("dataset")
+ * is for the message.
+ */
+int path_check_name(const char *what, const char *name, struct err *err);
+
+/* ERR_INVALID unless 'relative' is a relative path whose components all pass and never "..". */
+int path_check_relative(const char *what, const char *relative, struct err *err);
+
+/* 'dir' "/" 'name' in fresh memory; just 'name' if 'dir' is "" or ".". */
+char *path_join(const char *dir, const char *name);
+
+/* The last component (points into 'path'); "." gives ".". */
+const char *path_base(const char *path);
+
+/* Everything before it, in fresh memory; "." if there is nothing. */
+char *path_dir(const char *path);
+
+/* Absolute, without "." and ".." and double slashes, links not resolved; fresh memory. */
+char *path_absolute(const char *path);
+
+/* 'path' as seen from directory 'from' (both absolute), e.g. "../stage1_hrds"; fresh memory. */
+char *path_relative_to(const char *path, const char *from);
+
+/* Open directory 'path' (O_DIRECTORY). ERR_NOT_FOUND if absent, else ERR_FAILED. */
+int path_open_dir(const char *path, struct err *err);
+
+/*
+ * Open 'relative' beneath 'dirfd' (openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS; without
+ * openat2, component by component and no links at all). ERR_NOT_FOUND, ERR_INVALID if it would
+ * leave 'dirfd', else ERR_FAILED. Returns a descriptor with O_CLOEXEC, or -1.
+ */
+int path_open_beneath(int dirfd, const char *relative, int flags, struct err *err);
+
+/*
+ * Make directory 'name' in 'dirfd' (an existing one is fine) and sync 'dirfd'. 'made' may be NULL.
+ */
+int path_make_dir(int dirfd, const char *name, bool *made, struct err *err);
+
+/*
+ * fsync of a directory, also of one opened with O_PATH. 0, or -1 with errno. A file system that has
+ * no such thing (EINVAL) is no failure.
+ */
+int path_sync_dir(int dirfd);
+
+/* Names in directory 'dirfd' without "." and "..", in natural order. */
+int path_list(int dirfd, struct strv *names, struct err *err);
+
+/*
+ * Expand 'pattern' beneath 'dirfd': '*' and '?' match within one component, never a leading dot;
+ * a final '/' asks for directories only. Relative names in natural order; at most 'limit' (beyond
+ * that ERR_INVALID). Links out of the tree are passed over.
+ */
+int path_glob(int dirfd, const char *pattern, size_t limit, struct strv *names, struct err *err);
+
+#endif

@@ -1,0 +1,587 @@
+/*
+ * The swap, step by step (docs/reliability.md has the reasons):
+ *
+ *	open the old version -> make, fill, sync and read back a temporary file beside it
+ *	-> fence, and the old version is still there -> rename -> look who has the name now
+ *	-> old version becomes the backup -> sync the directory
+ *
+ * Up to the rename every failure leaves the file as it was. From the rename on nothing is believed
+ * but inode numbers: a rename may succeed and report an error, or another program may write into
+ * the same moment. No inode is synced twice: after a failed fsync the kernel may have dropped the
+ * data and would report success.
+ */
+#include "base/base.h"
+
+#include "sys/file.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "sys/meta.h"
+#include "sys/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMP_SIZE (NAME_MAX + 1)
+
+/* ".NAME.tmp." + 10 digits of a pid + "." + 16 hex digits must fit in NAME_MAX. */
+#define NAME_ROOM (NAME_MAX - 1 - 5 - 10 - 1 - 16)
+
+#define COMPARE_BLOCK (64 << 10)
+
+/* Both inodes of an exchange get their ctime in one call; a coarse clock ticks in 4 to 10 ms. */
+#define SAME_MOMENT_NS 20000000
+
+struct swap {
+	int dirfd;
+	const char *name;
+	const char *data;
+	size_t len;
+	const struct file_replace_options *options;
+	struct err *err;
+
+	struct file_version old; /* the version that gives way */
+	int old_fd;		 /* it, open; -1 if there is none */
+	char tmp[TEMP_SIZE];
+	int tmp_fd;
+	bool has_tmp; /* 'tmp' is to be removed at the end */
+	uint64_t dev; /* of the new file */
+	uint64_t ino;
+	bool exchanged; /* the old version is now under 'tmp' */
+};
+
+/* ---- temporary names ---- */
+
+/* ".NAME.tmp."; a name too long for that gives way to a hash (FNV-1a) of itself. */
+static void temp_prefix(const char *name, char out[TEMP_SIZE])
+{
+	uint64_t hash = 14695981039346656037u;
+
+	if (strlen(name) <= NAME_ROOM) {
+		snprintf(out, TEMP_SIZE, ".%s.tmp.", name);
+		return;
+	}
+	for (const char *c = name; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+	snprintf(out, TEMP_SIZE, ".%016llx.tmp.", (unsigned long long)hash);
+}
+
+static int make_temp_name(const char *name, char out[TEMP_SIZE], struct err *err)
+{
+	char hex[17];
+	size_t len;
+
+	if (id_random_hex(hex, err) < 0)
+		return -1;
+	temp_prefix(name, out);
+	len = strlen(out);
+	snprintf(out + len, TEMP_SIZE - len, "%ld.%s", (long)getpid(), hex);
+	return 0;
+}
+
+/* ---- preparing ---- */
+
+static int check_old(const struct swap *s)
+{
+	const struct file_replace_options *o = s->options;
+
+	if (o->must_be_new && s->old.exists)
+		return err_set(s->err, ERR_BUSY, "'%s' is there already", s->name);
+	if (o->expected && !file_version_equal(o->expected, &s->old))
+		return err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
+	if (file_check_regular(&s->old, s->name, s->err) < 0)
+		return -1;
+	/* A new inode would get round the mode of a file that others let us only read. */
+	if (s->old.exists && s->old.uid != geteuid() &&
+	    faccessat(s->dirfd, s->name, W_OK, AT_EACCESS) < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot write '%s'", s->name);
+	return 0;
+}
+
+static int open_old(struct swap *s)
+{
+	struct stat st;
+
+	if (file_version(s->dirfd, s->name, &s->old, s->err) < 0 || check_old(s) < 0)
+		return -1;
+	if (!s->old.exists)
+		return 0;
+	s->old_fd = openat(s->dirfd, s->name,
+			   O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (s->old_fd < 0 || fstat(s->old_fd, &st) < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot open '%s'", s->name);
+	if (st.st_ino != s->old.ino || st.st_dev != s->old.dev)
+		return err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
+	return 0;
+}
+
+/*
+ * A successor starts at 0600 and gets the old mode later; a first version gets what open() gives to
+ * any new file (umask, or the directory's default ACL).
+ */
+static int make_temporary(struct swap *s)
+{
+	struct stat st;
+
+	if (make_temp_name(s->name, s->tmp, s->err) < 0)
+		return -1;
+	s->tmp_fd = openat(s->dirfd, s->tmp,
+			   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
+			   s->old.exists ? 0600 : 0666);
+	if (s->tmp_fd < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot make a temporary file beside '%s'",
+				 s->name);
+	s->has_tmp = true;
+	if (fstat(s->tmp_fd, &st) < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot look at '%s'", s->tmp);
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	return 0;
+}
+
+/* 1 if 'fd' holds exactly these bytes, 0 if not, -1 with errno. */
+static int has_content(int fd, const char *data, size_t len)
+{
+	char block[COMPARE_BLOCK];
+	size_t at = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, block, sizeof(block), (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			return at == len;
+		if ((size_t)n > len - at || memcmp(block, data + at, (size_t)n) != 0)
+			return 0;
+		at += (size_t)n;
+	}
+}
+
+static int close_temporary(struct swap *s)
+{
+	int fd = s->tmp_fd;
+
+	s->tmp_fd = -1;
+	if (close(fd) < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot close '%s'", s->tmp);
+	return 0;
+}
+
+static int fill_temporary(struct swap *s)
+{
+	int same;
+
+	if (file_write_all(s->tmp_fd, s->data, s->len, s->err, s->name) < 0)
+		return -1;
+	if (s->old.exists && meta_copy(s->tmp_fd, s->old_fd, &s->old, s->name, s->err) < 0)
+		return -1;
+	if (fsync(s->tmp_fd) < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot write '%s' to the disk", s->name);
+	same = has_content(s->tmp_fd, s->data, s->len);
+	if (same < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot read back '%s'", s->name);
+	if (!same)
+		return err_set(s->err, ERR_FAILED,
+			       "'%s' reads back differently from what was written", s->name);
+	return close_temporary(s);
+}
+
+static int last_check(struct swap *s)
+{
+	const struct file_replace_options *o = s->options;
+	struct file_version now;
+
+	if (o->fence && o->fence(o->fence_arg, s->err) < 0)
+		return -1;
+	if (!o->expected && !o->backup)
+		return 0;
+	if (file_version(s->dirfd, s->name, &now, s->err) < 0)
+		return -1;
+	if (!file_version_equal(&now, &s->old))
+		return err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
+	return 0;
+}
+
+/* ---- the rename ---- */
+
+enum holder { HOLDER_NEW, HOLDER_OTHER, HOLDER_UNKNOWN };
+
+/* Whether 'name' leads to the file that we have made. */
+static enum holder holder_of(const struct swap *s, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? HOLDER_OTHER : HOLDER_UNKNOWN;
+	return st.st_dev == s->dev && st.st_ino == s->ino ? HOLDER_NEW : HOLDER_OTHER;
+}
+
+/* The only answers after which another way is tried; any other error is an error. */
+static bool is_unsupported(int number)
+{
+	return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP;
+}
+
+/*
+ * Without RENAME_EXCHANGE (NFS, some FUSE): a second link keeps the old version. The link and the
+ * later rename go to names, so a foreign writer in between is not noticed: see docs/reliability.md.
+ */
+static int backup_by_link(struct swap *s)
+{
+	char link_name[TEMP_SIZE];
+	struct file_version linked;
+	int result = 0;
+
+	if (!s->options->backup)
+		return 0;
+	if (make_temp_name(s->name, link_name, s->err) < 0)
+		return -1;
+	if (linkat(s->dirfd, s->name, s->dirfd, link_name, 0) < 0) {
+		if (is_unsupported(errno) || errno == EPERM || errno == EMLINK)
+			return 0; /* no links here: no backup, which is no reason to refuse */
+		return err_errno(s->err, ERR_FAILED, "cannot keep the old version of '%s'",
+				 s->name);
+	}
+	if (file_version(s->dirfd, link_name, &linked, s->err) < 0)
+		result = -1;
+	else if (linked.ino != s->old.ino || linked.size != s->old.size ||
+		 linked.mtime_ns != s->old.mtime_ns)
+		result = err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
+	else if (renameat(s->dirfd, link_name, s->dirfd, s->options->backup) < 0)
+		result = err_errno(s->err, ERR_FAILED, "cannot keep the old version of '%s'",
+				   s->name);
+	/* Two links to one inode: rename() does nothing then, and says it has. */
+	unlinkat(s->dirfd, link_name, 0);
+	return result;
+}
+
+/* The three ways below give 0, the errno of the rename, or GIVEN_UP with the cause in 's->err'. */
+#define GIVEN_UP (-1)
+
+static int rename_plainly(const struct swap *s)
+{
+	return renameat(s->dirfd, s->tmp, s->dirfd, s->name) < 0 ? errno : 0;
+}
+
+static int rename_over(struct swap *s)
+{
+	s->exchanged = true;
+	if (renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_EXCHANGE) == 0)
+		return 0;
+	if (!is_unsupported(errno))
+		return errno;
+	s->exchanged = false;
+	return backup_by_link(s) < 0 ? GIVEN_UP : rename_plainly(s);
+}
+
+/* EEXIST if somebody was first. */
+static int rename_to_new(const struct swap *s)
+{
+	if (renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (!is_unsupported(errno))
+		return errno;
+	if (linkat(s->dirfd, s->tmp, s->dirfd, s->name, 0) == 0)
+		return 0;
+	return is_unsupported(errno) || errno == EPERM ? rename_plainly(s) : errno;
+}
+
+static int rename_as_asked(struct swap *s)
+{
+	const struct file_replace_options *o = s->options;
+
+	if (!o->expected && !o->backup && !o->must_be_new)
+		return rename_plainly(s);
+	return s->old.exists ? rename_over(s) : rename_to_new(s);
+}
+
+/* The name does not lead to our file. 'number': what the rename said, 0 for success. */
+static enum file_result explain_failure(struct swap *s, int number)
+{
+	if (number == 0 && holder_of(s, s->tmp) == HOLDER_NEW) {
+		err_set(s->err, ERR_NOT_DURABLE,
+			"the file system says that '%s' was replaced, but it was not", s->name);
+		return FILE_NOT_DURABLE;
+	}
+	if (number == 0 || number == EEXIST) {
+		err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
+		return FILE_UNCHANGED;
+	}
+	errno = number;
+	err_errno(s->err, ERR_FAILED, "cannot replace '%s'", s->name);
+	if (number == EBUSY)
+		err_hint(s->err, "if the file is mounted on its own (docker -v file:file), "
+				 "mount its directory instead");
+	return FILE_UNCHANGED;
+}
+
+/* ---- what was exchanged ---- */
+
+/* The version under 'tmp' is the one that was read (its ctime alone moved, by the exchange). */
+static bool is_the_old_one(const struct swap *s)
+{
+	const struct str *text = s->options->expected_text;
+	struct err ignored = ERR_INIT;
+	struct file_version now;
+
+	/* Where that cannot be told it becomes the backup, which loses nothing either. */
+	if (file_version(s->dirfd, s->tmp, &now, &ignored) < 0 &&
+	    file_version(s->dirfd, s->tmp, &now, &ignored) < 0)
+		return true;
+	if (!now.exists)
+		return false;
+	if (now.dev != s->old.dev || now.ino != s->old.ino || now.size != s->old.size ||
+	    now.mtime_ns != s->old.mtime_ns)
+		return false;
+	return !text || has_content(s->old_fd, text->buf, text->len) != 0;
+}
+
+/* Another name for the foreign version: it is about to move once more. */
+static void keep_conflict(int dirfd, const char *name, const char *tmp, char out[TEMP_SIZE])
+{
+	char when[CLOCK_TEXT_SIZE];
+	char hex[17] = "";
+	struct err ignored = ERR_INIT;
+
+	clock_format_name(clock_now(), when);
+	snprintf(out, TEMP_SIZE, ".%.180s.conflict-%s", name, when);
+	if (linkat(dirfd, tmp, dirfd, out, 0) == 0)
+		return;
+	if (errno == EEXIST && id_random_hex(hex, &ignored) == 0) {
+		snprintf(out, TEMP_SIZE, ".%.180s.conflict-%s-%.8s", name, when, hex);
+		if (linkat(dirfd, tmp, dirfd, out, 0) == 0)
+			return;
+	}
+	out[0] = '\0';
+}
+
+/* Last resort: our version stays, theirs moves aside by its only name. */
+static enum file_result leave_conflict(struct swap *s, char kept[TEMP_SIZE])
+{
+	if (!kept[0]) {
+		snprintf(kept, TEMP_SIZE, ".%.180s.conflict-%.40s", s->name,
+			 s->tmp + strlen(s->tmp) - 16);
+		if (renameat(s->dirfd, s->tmp, s->dirfd, kept) < 0)
+			snprintf(kept, TEMP_SIZE, "%s", s->tmp);
+		s->has_tmp = false;
+	}
+	err_set(s->err, ERR_NOT_DURABLE,
+		"another program wrote '%s' in the same moment; its version is kept as '%s'",
+		s->name, kept);
+	return FILE_NOT_DURABLE;
+}
+
+/*
+ * Somebody wrote between our last look and the exchange. Their version goes back, so that the
+ * caller can read it and add to it; ours goes away.
+ */
+static enum file_result put_back(struct swap *s)
+{
+	char kept[TEMP_SIZE];
+	int dir = s->dirfd;
+
+	keep_conflict(dir, s->name, s->tmp, kept);
+	if (renameat2(dir, s->tmp, dir, s->name, RENAME_EXCHANGE) < 0)
+		return leave_conflict(s, kept);
+	/* And if yet another version had come in the meantime, that one is the newest. */
+	if (holder_of(s, s->tmp) != HOLDER_NEW &&
+	    renameat2(dir, s->tmp, dir, s->name, RENAME_EXCHANGE) < 0)
+		return leave_conflict(s, kept);
+	if (kept[0])
+		log_warn("another program changed '%s' at the same time; its version is also kept "
+			 "as "
+			 "'%s'",
+			 s->name, kept);
+	err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
+	return FILE_UNCHANGED;
+}
+
+static void keep_backup(struct swap *s)
+{
+	const char *backup = s->options->backup;
+
+	if (backup && renameat(s->dirfd, s->tmp, s->dirfd, backup) < 0)
+		log_warn("cannot keep the old version of '%s': %s", s->name, errno_name(errno));
+}
+
+static enum file_result commit(struct swap *s)
+{
+	int number = rename_as_asked(s);
+	enum holder holder;
+
+	if (number == GIVEN_UP)
+		return FILE_UNCHANGED;
+	holder = holder_of(s, s->name);
+	if (holder == HOLDER_UNKNOWN)
+		holder = holder_of(s, s->name); /* looking twice harms nobody */
+	if (holder == HOLDER_UNKNOWN) {
+		s->has_tmp = false; /* it may be the only copy of either version */
+		err_errno(s->err, ERR_NOT_DURABLE, "cannot tell whether '%s' was replaced",
+			  s->name);
+		return FILE_NOT_DURABLE;
+	}
+	if (holder == HOLDER_OTHER)
+		return explain_failure(s, number);
+	if (s->exchanged) {
+		if (!is_the_old_one(s))
+			return put_back(s);
+		keep_backup(s);
+	}
+	if (path_sync_dir(s->dirfd) < 0) {
+		err_errno(s->err, ERR_NOT_DURABLE,
+			  "'%s' is replaced, but its directory cannot be synced", s->name);
+		return FILE_NOT_DURABLE;
+	}
+	return FILE_DONE;
+}
+
+enum file_result file_replace(int dirfd, const char *name, const char *data, size_t len,
+			      const struct file_replace_options *options, struct err *err)
+{
+	static const struct file_replace_options plain;
+	enum file_result result = FILE_UNCHANGED;
+	struct swap s = {
+		.dirfd = dirfd,
+		.name = name,
+		.data = data,
+		.len = len,
+		.options = options ? options : &plain,
+		.err = err,
+		.old_fd = -1,
+		.tmp_fd = -1,
+	};
+
+	if (open_old(&s) == 0 && make_temporary(&s) == 0 && fill_temporary(&s) == 0 &&
+	    last_check(&s) == 0)
+		result = commit(&s);
+	if (s.tmp_fd >= 0)
+		close(s.tmp_fd); /* the failure that left it open is in 'err' already */
+	if (s.has_tmp)
+		unlinkat(dirfd, s.tmp, 0); /* mostly gone by now; what stays is swept later */
+	if (s.old_fd >= 0)
+		close(s.old_fd);
+	return result;
+}
+
+/* ---- leftovers ---- */
+
+/* backup_by_link() gives the present version a second name, and with that a new ctime. */
+static bool has_one_name(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink == 1;
+}
+
+/*
+ * True if 'tmp' once was the file itself: the exchange gave it and its successor one ctime, and its
+ * content is older than that. A file that was abandoned before the exchange was written later than
+ * the present version was put in place.
+ */
+static bool was_exchanged(const struct file_version *tmp, const struct file_version *now)
+{
+	int64_t apart = tmp->ctime_ns - now->ctime_ns;
+
+	return now->exists && tmp->mtime_ns < now->ctime_ns && apart < SAME_MOMENT_NS &&
+	       apart > -SAME_MOMENT_NS;
+}
+
+/* A crash came between the exchange and the next step. Written later than our own version means:
+ * by another program, which nobody has seen yet. */
+static void rescue(int dirfd, const char *name, const char *tmp, const char *backup,
+		   const struct file_version *old, const struct file_version *now)
+{
+	char kept[TEMP_SIZE];
+
+	if (old->mtime_ns > now->mtime_ns) {
+		keep_conflict(dirfd, name, tmp, kept);
+		log_warn("a version of '%s' by another program was found and kept as '%s'", name,
+			 kept);
+	} else if (backup) {
+		renameat(dirfd, tmp, dirfd, backup);
+	}
+	unlinkat(dirfd, tmp, 0);
+}
+
+struct sweep {
+	int dirfd;
+	const char *name;
+	const char *backup;
+	int age_s;
+	bool may_rescue;
+};
+
+static bool sweep_one(const struct sweep *sweep, const char *tmp)
+{
+	struct err ignored = ERR_INIT;
+	struct file_version old;
+	struct file_version now;
+	int64_t newest = ((int64_t)time(NULL) - sweep->age_s) * 1000000000;
+
+	if (file_version(sweep->dirfd, tmp, &old, &ignored) < 0 || !old.exists ||
+	    !S_ISREG(old.mode))
+		return false;
+	if (sweep->age_s > 0 && old.ctime_ns > newest)
+		return false;
+	if (sweep->may_rescue && file_version(sweep->dirfd, sweep->name, &now, &ignored) == 0 &&
+	    was_exchanged(&old, &now)) {
+		rescue(sweep->dirfd, sweep->name, tmp, sweep->backup, &old, &now);
+		return true;
+	}
+	return unlinkat(sweep->dirfd, tmp, 0) == 0;
+}
+
+int file_sweep(int dirfd, const char *name, const char *backup, int age_s)
+{
+	struct sweep sweep = { dirfd, name, backup, age_s, has_one_name(dirfd, name) };
+	struct err ignored = ERR_INIT;
+	struct strv names = STRV_INIT;
+	char prefix[TEMP_SIZE];
+	int count = 0;
+
+	temp_prefix(name, prefix);
+	if (path_list(dirfd, &names, &ignored) == 0)
+		for (size_t i = 0; i < names.n; i++)
+			if (has_prefix(names.v[i], prefix))
+				count += sweep_one(&sweep, names.v[i]);
+	strv_release(&names);
+	return count;
+}
+
+/* ---- links ---- */
+
+static bool link_points_at(int dirfd, const char *name, const char *target)
+{
+	char now[PATH_MAX];
+	ssize_t len = readlinkat(dirfd, name, now, sizeof(now));
+
+	return len >= 0 && (size_t)len == strlen(target) && memcmp(now, target, (size_t)len) == 0;
+}
+
+int file_replace_link(int dirfd, const char *name, const char *target, struct err *err)
+{
+	char tmp[TEMP_SIZE];
+	int number = 0;
+
+	if (make_temp_name(name, tmp, err) < 0)
+		return -1;
+	if (symlinkat(target, dirfd, tmp) < 0)
+		return err_errno(err, ERR_FAILED, "cannot make the link '%s'", name);
+	if (renameat(dirfd, tmp, dirfd, name) < 0)
+		number = errno;
+	unlinkat(dirfd, tmp, 0);
+	if (!link_points_at(dirfd, name, target)) {
+		errno = number ? number : EIO;
+		return err_errno(err, ERR_FAILED, "cannot replace the link '%s'", name);
+	}
+	if (path_sync_dir(dirfd) < 0)
+		return err_errno(err, ERR_NOT_DURABLE, "cannot sync the directory of '%s'", name);
+	return 0;
+}

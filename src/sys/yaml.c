@@ -1,0 +1,425 @@
+#include "base/base.h"
+
+#include "sys/yaml.h"
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "sys/json.h"
+
+#include <libfyaml.h>
+
+/* Aliases repeat what they name: nine lines of them can mean gigabytes. */
+#define OUTPUT_LIMIT (16u << 20)
+
+/* One less than what json_parse() accepts, so that what comes out can be read. */
+#define DEPTH_LIMIT (JSON_MAX_DEPTH - 1)
+
+/* libfyaml compares each key with all before it: minutes for a large mapping. We sort. */
+#define FLAGS (FYPCF_QUIET | FYPCF_ALLOW_DUPLICATE_KEYS)
+
+struct printer {
+	const char *name;
+	struct str *out;
+	struct err *err;
+	int depth;
+};
+
+/* ---- plain scalars ---- */
+
+static bool is_one_of(const char *text, size_t len, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)
+			return true;
+	return false;
+}
+
+#define IS_ONE_OF(text, len, ...)                                  \
+	is_one_of(text, len, (const char *const[]){ __VA_ARGS__ }, \
+		  ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })))
+
+static bool add_word(struct str *out, const char *text, size_t len)
+{
+	if (len == 0 || IS_ONE_OF(text, len, "~", "null", "Null", "NULL"))
+		str_adds(out, "null");
+	else if (IS_ONE_OF(text, len, "true", "True", "TRUE"))
+		str_adds(out, "true");
+	else if (IS_ONE_OF(text, len, "false", "False", "FALSE"))
+		str_adds(out, "false");
+	else if (IS_ONE_OF(text, len, ".nan", ".NaN", ".NAN"))
+		str_adds(out, "NaN");
+	else if (IS_ONE_OF(text, len, ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"))
+		str_adds(out, "Infinity");
+	else if (IS_ONE_OF(text, len, "-.inf", "-.Inf", "-.INF"))
+		str_adds(out, "-Infinity");
+	else
+		return false;
+	return true;
+}
+
+static size_t digits(const char *p, const char *end, const char *set)
+{
+	size_t n = 0;
+
+	while (p + n < end && strchr(set, p[n]) && p[n])
+		n++;
+	return n;
+}
+
+/* 0x1F and 0o17; up to 64 bits, beyond that it stays a string. */
+static bool add_based(struct str *out, const char *text, size_t len)
+{
+	const char *set = len > 2 && text[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567";
+	char copy[24];
+
+	if (len < 3 || len > 18 || text[0] != '0' || (text[1] != 'x' && text[1] != 'o') ||
+	    digits(text + 2, text + len, set) != len - 2)
+		return false;
+	memcpy(copy, text + 2, len - 2);
+	copy[len - 2] = '\0';
+	str_addf(out, "%llu", strtoull(copy, NULL, text[1] == 'x' ? 16 : 8));
+	return true;
+}
+
+/* "e-05"; 0 if there is none, the length if it ends the text, else the text is no number. */
+static size_t exponent(const char *p, const char *end)
+{
+	const char *start = p;
+	size_t n;
+
+	if (p == end || (*p != 'e' && *p != 'E'))
+		return 0;
+	p++;
+	if (p < end && (*p == '+' || *p == '-'))
+		p++;
+	n = digits(p, end, "0123456789");
+	return n ? (size_t)(p - start) + n : 0;
+}
+
+/*
+ * A decimal number in JSON's spelling: no '+', digits on both sides of the point, no leading zeros.
+ * An exponent needs a point, as in PyYAML: "1e-05" is a string there, and so it is here.
+ */
+static bool add_decimal(struct str *out, const char *text, size_t len)
+{
+	const char *end = text + len;
+	const char *p = text + (len && (*text == '+' || *text == '-'));
+	const char *whole = p;
+	size_t n_whole = digits(p, end, "0123456789");
+	size_t n_fraction = 0;
+	size_t n_exponent = 0;
+	bool has_point;
+
+	p += n_whole;
+	has_point = p < end && *p == '.';
+	if (has_point) {
+		n_fraction = digits(p + 1, end, "0123456789");
+		n_exponent = exponent(p + 1 + n_fraction, end);
+	}
+	if (n_whole + n_fraction == 0 || p + has_point + n_fraction + n_exponent != end)
+		return false;
+	while (n_whole > 1 && *whole == '0') {
+		whole++;
+		n_whole--;
+	}
+	str_addf(out, "%s%.*s", *text == '-' ? "-" : "", n_whole ? (int)n_whole : 1,
+		 n_whole ? whole : "0");
+	if (has_point)
+		str_addf(out, ".%.*s%.*s", n_fraction ? (int)n_fraction : 1,
+			 n_fraction ? p + 1 : "0", (int)n_exponent, p + 1 + n_fraction);
+	return true;
+}
+
+/* ---- nodes ---- */
+
+/* fy_node_get_scalar_token() and friends keep the mark; a node without one is in line 1. */
+static size_t node_line(struct fy_node *node)
+{
+	struct fy_token *token = fy_node_is_scalar(node) ? fy_node_get_scalar_token(node) : NULL;
+	const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
+
+	return mark && mark->line >= 0 ? (size_t)mark->line + 1 : 0;
+}
+
+static int refuse(struct printer *p, struct fy_node *node, const char *what)
+{
+	size_t line = node ? node_line(node) : 0;
+
+	if (line)
+		return err_set(p->err, ERR_INVALID, "%s:%zu: %s", p->name, line, what);
+	return err_set(p->err, ERR_INVALID, "%s: %s", p->name, what);
+}
+
+/* The tag says string: "!!str" or "!". Every other tag leaves the value as it stands. */
+static bool is_string_tag(struct fy_node *node)
+{
+	size_t len = 0;
+	const char *tag = fy_node_get_tag(node, &len);
+
+	return tag && IS_ONE_OF(tag, len, "!", "!!str", "tag:yaml.org,2002:str");
+}
+
+static void add_scalar(struct printer *p, struct fy_node *node)
+{
+	size_t len = 0;
+	const char *text = fy_node_get_scalar(node, &len);
+	bool is_plain =
+		fy_node_get_style(node) == FYNS_PLAIN || fy_node_get_style(node) == FYNS_ANY;
+
+	if (!text)
+		text = "";
+	if (is_plain && !is_string_tag(node) &&
+	    (add_word(p->out, text, len) || add_based(p->out, text, len) ||
+	     add_decimal(p->out, text, len)))
+		return;
+	json_add_string(p->out, text, len);
+}
+
+static int add_node(struct printer *p, struct fy_node *node);
+
+static int add_sequence(struct printer *p, struct fy_node *node)
+{
+	void *at = NULL;
+	struct fy_node *item;
+	const char *separator = "";
+
+	str_addch(p->out, '[');
+	while ((item = fy_node_sequence_iterate(node, &at))) {
+		str_adds(p->out, separator);
+		separator = ",";
+		if (add_node(p, item) < 0)
+			return -1;
+	}
+	str_addch(p->out, ']');
+	return 0;
+}
+
+struct key {
+	const char *text;
+	size_t len;
+	struct fy_node *node;
+};
+
+/* One mapping being printed, with its own keys sorted: libfyaml's lookups are linear. */
+struct members {
+	struct key *keys;
+	size_t n;
+	bool has_any;
+};
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct key *x = a;
+	const struct key *y = b;
+	int order = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
+
+	return order || x->len == y->len ? order : x->len < y->len ? -1 : 1;
+}
+
+/* A key as text; one that is a list or a mapping has no form in JSON. */
+static int key_text(struct printer *p, struct fy_node_pair *pair, struct key *out)
+{
+	struct fy_node *node = fy_node_pair_key(pair);
+
+	if (node && fy_node_is_alias(node))
+		node = fy_node_resolve_alias(node);
+	if (node && !fy_node_is_scalar(node))
+		return refuse(p, node, "a key that is a list or a mapping has no form in JSON");
+	out->len = 0;
+	out->text = node ? fy_node_get_scalar(node, &out->len) : NULL;
+	out->node = node;
+	if (!out->text) {
+		out->text = "null";
+		out->len = 4;
+	}
+	return 0;
+}
+
+static int collect_keys(struct printer *p, struct fy_node *mapping, struct members *members)
+{
+	int count = fy_node_mapping_item_count(mapping);
+	struct fy_node_pair *pair;
+	void *at = NULL;
+
+	members->keys = xcalloc(count > 0 ? (size_t)count : 1, sizeof(*members->keys));
+	while ((int)members->n < count && (pair = fy_node_mapping_iterate(mapping, &at)))
+		if (key_text(p, pair, &members->keys[members->n++]) < 0)
+			return -1;
+	qsort(members->keys, members->n, sizeof(*members->keys), compare_keys);
+	for (size_t i = 1; i < members->n; i++)
+		if (compare_keys(&members->keys[i - 1], &members->keys[i]) == 0)
+			return refuse(p, members->keys[i].node, "duplicate key");
+	return 0;
+}
+
+static bool is_merge_key(struct fy_node *key)
+{
+	size_t len = 0;
+	const char *text = key ? fy_node_get_scalar(key, &len) : NULL;
+
+	return text && len == 2 && memcmp(text, "<<", 2) == 0 &&
+	       fy_node_get_style(key) == FYNS_PLAIN;
+}
+
+static int add_pair(struct printer *p, struct members *members, const struct key *key,
+		    struct fy_node *value)
+{
+	if (members->has_any)
+		str_addch(p->out, ',');
+	members->has_any = true;
+	json_add_string(p->out, key->text, key->len);
+	str_addch(p->out, ':');
+	return add_node(p, value);
+}
+
+/* The members of 'from' that the mapping itself does not have ("<<: *defaults"). */
+static int add_merged(struct printer *p, struct members *members, struct fy_node *from)
+{
+	void *at = NULL;
+	struct fy_node_pair *pair;
+
+	if (from && fy_node_is_alias(from))
+		from = fy_node_resolve_alias(from);
+	if (!from || !fy_node_is_mapping(from))
+		return refuse(p, from, "'<<' needs a mapping");
+	while ((pair = fy_node_mapping_iterate(from, &at))) {
+		struct key key;
+
+		if (key_text(p, pair, &key) < 0)
+			return -1;
+		if (is_merge_key(key.node) ||
+		    bsearch(&key, members->keys, members->n, sizeof(key), compare_keys))
+			continue;
+		if (add_pair(p, members, &key, fy_node_pair_value(pair)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_members(struct printer *p, struct fy_node *node, struct members *members)
+{
+	struct fy_node *merged = NULL;
+	struct fy_node_pair *pair;
+	void *at = NULL;
+
+	if (collect_keys(p, node, members) < 0)
+		return -1;
+	while ((pair = fy_node_mapping_iterate(node, &at))) {
+		struct key key;
+
+		if (key_text(p, pair, &key) < 0)
+			return -1;
+		if (is_merge_key(key.node))
+			merged = fy_node_pair_value(pair);
+		else if (add_pair(p, members, &key, fy_node_pair_value(pair)) < 0)
+			return -1;
+	}
+	return merged ? add_merged(p, members, merged) : 0;
+}
+
+static int add_mapping(struct printer *p, struct fy_node *node)
+{
+	struct members members = { .n = 0 };
+	int rc;
+
+	str_addch(p->out, '{');
+	rc = add_members(p, node, &members);
+	str_addch(p->out, '}');
+	free(members.keys);
+	return rc;
+}
+
+static int add_node(struct printer *p, struct fy_node *node)
+{
+	int rc = 0;
+
+	if (node && fy_node_is_alias(node)) {
+		struct fy_node *target = fy_node_resolve_alias(node);
+
+		if (!target)
+			return refuse(p, node, "an alias without its anchor");
+		node = target;
+	}
+	if (p->out->len > OUTPUT_LIMIT)
+		return refuse(p, node, "too large once its aliases are expanded");
+	if (++p->depth > DEPTH_LIMIT)
+		return refuse(p, node, "nested too deeply, or an alias within its own anchor");
+	if (!node)
+		str_adds(p->out, "null");
+	else if (fy_node_is_sequence(node))
+		rc = add_sequence(p, node);
+	else if (fy_node_is_mapping(node))
+		rc = add_mapping(p, node);
+	else
+		add_scalar(p, node);
+	p->depth--;
+	return rc;
+}
+
+/* ---- the document ---- */
+
+static int report(struct fy_diag *diag, const char *name, struct err *err)
+{
+	void *at = NULL;
+	struct fy_diag_error *first = fy_diag_errors_iterate(diag, &at);
+
+	if (!first)
+		return err_set(err, ERR_INVALID, "%s: not YAML", name);
+	return err_set(err, ERR_INVALID, "%s:%d: %s", name, first->line, first->msg);
+}
+
+static void say_nothing(struct fy_diag *diag UNUSED, void *user UNUSED, const char *text UNUSED,
+			size_t len UNUSED)
+{
+}
+
+static struct fy_diag *quiet_diag(void)
+{
+	struct fy_diag_cfg config;
+	struct fy_diag *diag;
+
+	fy_diag_cfg_default(&config);
+	config.fp = NULL;
+	config.output_fn = say_nothing;
+	diag = fy_diag_create(&config);
+	if (diag)
+		fy_diag_set_collect_errors(diag, true);
+	return diag;
+}
+
+static int convert(struct fy_parser *parser, struct fy_diag *diag, const char *name,
+		   struct str *out, struct err *err)
+{
+	struct printer printer = { .name = name, .out = out, .err = err };
+	struct fy_document *doc = fy_parse_load_document(parser);
+	int rc;
+
+	if (!doc && fy_diag_got_error(diag))
+		return report(diag, name, err);
+	rc = add_node(&printer, doc ? fy_document_root(doc) : NULL);
+	fy_parse_document_destroy(parser, doc);
+	return rc;
+}
+
+int yaml_to_json(const char *name, const char *text, size_t len, struct str *out, struct err *err)
+{
+	struct fy_diag *diag = quiet_diag();
+	struct fy_parse_cfg config = { .search_path = "", .flags = FLAGS, .diag = diag };
+	struct fy_parser *parser = fy_parser_create(&config);
+	int rc = -1;
+
+	str_clear(out);
+	if (!diag || !parser)
+		err_set(err, ERR_INTERNAL, "cannot start the YAML parser");
+	else if (!utf8_is_valid(text, len) || memchr(text, '\0', len))
+		err_set(err, ERR_INVALID, "%s: not valid UTF-8 text", name);
+	else if (fy_parser_set_string(parser, text, len) < 0)
+		err_set(err, ERR_INTERNAL, "cannot start the YAML parser");
+	else
+		rc = convert(parser, diag, name, out, err);
+	if (rc < 0)
+		str_clear(out);
+	fy_parser_destroy(parser);
+	fy_diag_destroy(diag);
+	return rc;
+}
