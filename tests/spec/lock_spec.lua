@@ -1,0 +1,262 @@
+local file = require("unit").file
+local storage = require "support.storage"
+
+local LOCK = ".training_info.json.lock"
+
+-- Takes the lock, says so by making a file, and holds it until it is killed.
+local HOLDER = [[
+	local file = require("unit").file
+	local lock = assert(file.lock(arg[1], arg[2], "exp_1/stage1_hrds", 20000))
+	io.open(arg[1] .. "/held", "w"):close()
+	while true do file.nap(10000) end
+]]
+
+describe("lock", function()
+	local dir, holder
+
+	before_each(function()
+		dir = storage.temp_dir()
+	end)
+	after_each(function()
+		if holder then
+			file.kill(holder, 9)
+			file.wait(holder)
+			holder = nil
+		end
+		storage.remove(dir)
+	end)
+
+	local function hold()
+		storage.write(dir .. "/thhost", HOLDER)
+		holder = file.spawn({ "lua5.4", dir .. "/thhost", dir, LOCK, err = dir .. "/err" })
+		storage.wait_until("the holder has the lock", function()
+			return storage.read(dir .. "/held")
+		end)
+	end
+
+	local function release_holder()
+		assert.is_true(file.kill(holder, 9))
+		file.wait(holder)
+		holder = nil
+	end
+
+	it("is taken, checked and given back", function()
+		local lock = assert(file.lock(dir, LOCK, "exp_1/stage1_hrds", 0))
+		assert.is_true(file.lock_check(lock))
+		assert.equal("busy", select(3, file.lock(dir, LOCK, "exp_1/stage1_hrds", 0)))
+		file.unlock(lock)
+		file.unlock(assert(file.lock(dir, LOCK, "exp_1/stage1_hrds", 0)))
+	end)
+
+	it("stays when another descriptor of its file is closed", function()
+		local lock = assert(file.lock(dir, LOCK, "x", 0))
+		storage.read(dir .. "/" .. LOCK)
+		assert.equal("busy", select(3, file.lock(dir, LOCK, "x", 0)))
+		file.unlock(lock)
+	end)
+
+	it("names its holder when the wait is over", function()
+		hold()
+		local host = storage.output("uname -n"):gsub("\n", "")
+		local lock, message, code = file.lock(dir, LOCK, "exp_1/stage1_hrds", 1000)
+		assert.is_nil(lock)
+		assert.equal("busy", code)
+		local pid, on, command, since, waited = message:match(
+			"^exp_1/stage1_hrds is locked by pid (%d+) on (%S+) "
+				.. "%('lua5.4 (.-)', for (%d+) s%); waited (%d+) s$")
+		assert.equal(tostring(holder), pid, message)
+		assert.equal(host, on)
+		assert.is_truthy(command:find("/thhost", 1, true))
+		assert.is_true(tonumber(since) < 10)
+		assert.equal("1", waited)
+	end)
+
+	it("waits as long as it was told to", function()
+		hold()
+		local begun = tonumber(storage.output("date +%s%N")) // 1000000
+		assert.equal("busy", select(3, file.lock(dir, LOCK, "x", 300)))
+		local took = tonumber(storage.output("date +%s%N")) // 1000000 - begun
+		assert.is_true(took >= 300 and took < 2000, took)
+	end)
+
+	it("is free as soon as its holder is killed", function()
+		hold()
+		storage.write(dir .. "/waiter", [[
+			local file = require("unit").file
+			io.open(arg[1] .. "/waiting", "w"):close()
+			assert(file.lock(arg[1], arg[2], "x", 20000))
+		]])
+		local waiter = file.spawn({ "lua5.4", dir .. "/waiter", dir, LOCK })
+		storage.wait_until("the waiter waits", function()
+			return storage.read(dir .. "/waiting")
+		end)
+		assert.is_nil((file.wait(waiter, 100)))
+		release_holder()
+		assert.same({ "exit", 0 }, { file.wait(waiter, 5000) })
+	end)
+
+	it("does not blame a holder that is gone", function()
+		hold()
+		release_holder()
+		-- A program that uses the lock but signs nothing: flock(1) knows POSIX locks only by --fcntl.
+		local code = "import fcntl,struct,sys,time; f=open(sys.argv[1],'r+');"
+			.. "fcntl.fcntl(f,37,struct.pack('hhqqi4x',1,0,0,0,0));"
+			.. "open(sys.argv[2],'w').close(); time.sleep(60)"
+		os.remove(dir .. "/held")
+		if not os.execute("test -x /usr/bin/python3") then
+			return pending("no Python")
+		end
+		holder = file.spawn({ "/usr/bin/python3", "-c", code, dir .. "/" .. LOCK, dir .. "/held",
+			err = dir .. "/err" })
+		storage.wait_until("Python has the lock", function()
+			return storage.read(dir .. "/held")
+		end)
+		local _, message = file.lock(dir, LOCK, "exp_1/s", 50)
+		assert.equal("exp_1/s is locked by another program; waited 0 s", message)
+	end)
+
+	it("is not held by a child of its holder", function()
+		storage.write(dir .. "/parent", [[
+			local file = require("unit").file
+			local lock = assert(file.lock(arg[1], arg[2], "x", 0))
+			print(file.spawn({ "sleep", "60", out = "/dev/null" }))
+		]])
+		local child = tonumber(storage.output(("lua5.4 %s/parent %s %s"):format(dir, dir, LOCK)))
+		local lock = file.lock(dir, LOCK, "x", 0)
+		os.execute("kill -9 " .. child)
+		assert.is_truthy(lock)
+	end)
+
+	it("follows the name when the lock file is replaced while waiting", function()
+		hold()
+		os.remove(dir .. "/" .. LOCK)
+		local lock = assert(file.lock(dir, LOCK, "x", 0))
+		assert.is_true(file.lock_check(lock))
+		os.remove(dir .. "/" .. LOCK)
+		local ok, message, code = file.lock_check(lock)
+		assert.is_nil(ok)
+		assert.equal("busy", code)
+		assert.is_truthy(message:find("removed", 1, true))
+		file.unlock(lock)
+	end)
+
+	it("takes the file that bears the name when it was replaced during the wait", function()
+		hold()
+		storage.write(dir .. "/waiter", [[
+			local file = require("unit").file
+			local lock = assert(file.lock(arg[1], arg[2], "x", 20000))
+			assert(file.lock_check(lock))
+			assert(select(3, file.lock(arg[1], arg[2], "x", 0)) == "busy")
+		]])
+		local waiter = file.spawn({ "lua5.4", dir .. "/waiter", dir, LOCK, err = dir .. "/err" })
+		local inode = file.version(dir, LOCK).ino
+		storage.wait_until("the waiter waits", function()
+			local waiting = storage.output("grep -c -- '-> OFDLCK.*:" .. inode .. " ' /proc/locks")
+			return tonumber(waiting) > 0
+		end)
+		os.remove(dir .. "/" .. LOCK)
+		storage.write(dir .. "/" .. LOCK, "")
+		release_holder()
+		assert.same({ "exit", 0 }, { file.wait(waiter, 5000) }, storage.read(dir .. "/err"))
+	end)
+
+	it("notices that another holder has signed", function()
+		local lock = assert(file.lock(dir, LOCK, "x", 0))
+		storage.write(dir .. "/" .. LOCK, '{"pid":1,"nonce":"0000000000000000"}\n')
+		assert.is_truthy(select(2, file.lock_check(lock)):find("signed", 1, true))
+		file.unlock(lock)
+	end)
+
+	it("can be taken by those who can write the directory", function()
+		local cases = { { "755", "600" }, { "775", "660" }, { "777", "666" }, { "2770", "660" } }
+		for _, case in ipairs(cases) do
+			storage.shell("rm -f %s; chmod " .. case[1] .. " %s", dir .. "/" .. LOCK, dir)
+			storage.shell("umask 077; cd %s && lua5.4 -e \"assert(require('unit').file.lock('.', '" .. LOCK
+				.. "', 'x', 0))\"", dir)
+			assert.equal(case[2] .. "\n", storage.output("stat -c %a " .. dir .. "/" .. LOCK))
+		end
+	end)
+
+	it("may hold garbage", function()
+		for _, text in ipairs({ "", "garbage", ("x"):rep(100000), '{"pid":', '{"pid":1e9}', "[]",
+			"\0\0" }) do
+			storage.write(dir .. "/" .. LOCK, text)
+			local lock = assert(file.lock(dir, LOCK, "x", 0))
+			assert.equal("busy", select(3, file.lock(dir, LOCK, "x", 0)))
+			file.unlock(lock)
+		end
+	end)
+
+	local objects = {
+		{ "a symbolic link", "ln -s target %s; touch target" },
+		{ "a FIFO", "mkfifo %s" },
+		{ "a directory", "mkdir %s" },
+	}
+	for _, object in ipairs(objects) do
+		it("refuses " .. object[1] .. " in its place", function()
+			storage.shell("cd %s && " .. object[2], dir, LOCK)
+			local lock, message, code = file.lock(dir, LOCK, "x", 0)
+			assert.is_nil(lock)
+			assert.equal("invalid", code)
+			assert.is_truthy(message:find(object[1], 1, true), message)
+		end)
+	end
+
+	for _, name in ipairs({ "ENOLCK", "ENOSYS", "EOPNOTSUPP" }) do
+		it("never goes on without one: " .. name, function()
+			if storage.skip_without(storage.has_strace, "strace") then
+				return pending("no strace")
+			end
+			storage.write(dir .. "/driver", [[
+				local lock, message, code = require("unit").file.lock(arg[1], arg[2], "exp_1/s", 1000)
+				assert(lock == nil and code == "failed", code)
+				assert(message:find("this file system has no locks", 1, true), message)
+			]])
+			local pid = file.spawn({ "strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fcntl:error="
+				.. name,
+				"lua5.4", dir .. "/driver", dir, LOCK, err = dir .. "/err" })
+			assert.same({ "exit", 0 }, { file.wait(pid) }, storage.read(dir .. "/err"))
+		end)
+	end
+
+	it("knows the mounts whose locks other hosts do not see", function()
+		local line = "36 35 0:52 / /data rw,noatime shared:1 - %s server:/x rw,vers=3,%saddr=10.0.0.1\n"
+		local other = "30 35 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		local cases = {
+			{ "nfs", "", false }, { "nfs4", "local_lock=none,", false }, { "nfs", "nolock,", true },
+			{ "nfs", "local_lock=all,", true }, { "nfs4", "local_lock=posix,", true },
+			{ "nfs", "local_lock=flock,", false }, { "ext4", "nolock,", false },
+		}
+		for _, case in ipairs(cases) do
+			local text = other .. line:format(case[1], case[2]) .. other
+			assert.equal(case[3], file.lock_is_local(text, 0, 52), case[1] .. " " .. case[2])
+			assert.is_false(file.lock_is_local(text, 0, 5))
+		end
+		assert.is_false(file.lock_is_local("", 0, 52))
+	end)
+
+	it("serves 16 waiting processes, all of them", function()
+		storage.write(dir .. "/driver", [[
+			local file = require("unit").file
+			for _ = 1, 25 do
+				local lock = assert(file.lock(arg[1], arg[2], "x", 20000))
+				local handle = io.open(arg[1] .. "/count", "r")
+				local count = handle and handle:read("n") or 0
+				if handle then handle:close() end
+				handle = io.open(arg[1] .. "/count", "w")
+				handle:write(count + 1)
+				handle:close()
+				assert(file.lock_check(lock))
+				file.unlock(lock)
+			end
+		]])
+		local pids = {}
+		for i = 1, 16 do
+			pids[i] = file.spawn({ "lua5.4", dir .. "/driver", dir, LOCK })
+		end
+		for _, pid in ipairs(pids) do
+			assert.same({ "exit", 0 }, { file.wait(pid) })
+		end
+		assert.equal("400", storage.read(dir .. "/count"))
+	end)
+end)

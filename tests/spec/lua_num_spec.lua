@@ -1,0 +1,95 @@
+local iso = require("th.iso")
+local num = require("th.num")
+
+local function same(expected, actual)
+	assert.are.equal(expected, actual)
+	assert.are.equal(math.type(expected), math.type(actual))
+end
+
+describe("th.num", function()
+	describe("reads whole numbers and nothing else", function()
+		for text, expected in pairs({ ["42"] = 42, ["-7"] = -7, ["+3"] = 3, ["1,234,567"] = 1234567,
+			["9223372036854775807"] = math.maxinteger }) do
+			it(("takes '%s'"):format(text), function()
+				same(expected, num.int(text))
+			end)
+		end
+		for _, text in ipairs({ "", " 5", "5 ", "0x10", "1e5", "1.0", "12 of 30", "1,23", ",123",
+			"1,2345", "9223372036854775808", "--1", "n/a" }) do
+			it(("refuses '%s'"):format(text), function()
+				local value, reason = num.int(text)
+				assert.is_nil(value)
+				assert.matches("expected a whole number", reason)
+			end)
+		end
+	end)
+
+	describe("reads decimal numbers", function()
+		for text, expected in pairs({ ["0.85"] = 0.85, ["2e-05"] = 2e-05, [".5"] = 0.5, ["-3"] = -3.0,
+			["1,234.5"] = false, ["inf"] = math.huge, ["-Infinity"] = -math.huge }) do
+			it(("on '%s'"):format(text), function()
+				same(expected or nil, num.float(text))
+			end)
+		end
+		it("knows nan in any case", function()
+			for _, text in ipairs({ "nan", "NaN", "-nan" }) do
+				local value = num.float(text)
+				assert.is_true(value ~= value)
+			end
+		end)
+		for _, text in ipairs({ "", ".", "e5", "1e", "0x1p3", "1.2.3", "five" }) do
+			it(("refuses '%s'"):format(text), function()
+				assert.is_nil((num.float(text)))
+			end)
+		end
+	end)
+
+	it("keeps integers apart from floats", function()
+		same(3, num.any("3"))
+		same(3.0, num.any("3.0"))
+	end)
+
+	it("shifts a percentage without losing a digit", function()
+		same(0.851, num.percent("85.1%"))
+		same(1.0, num.percent("100 %"))
+		assert.is_nil((num.percent("85.1")))
+	end)
+
+	it("reads decimal magnitudes", function()
+		same(1500, num.human("1.5k"))
+		same(2000000, num.human("2M"))
+		assert.is_nil((num.human("2 apples")))
+	end)
+
+	it("gives a float32 back as it was written", function()
+		assert.are.equal(2.1946, num.float32(2.1946001052856445))
+		assert.are.equal(0.76, num.float32(0.7599999904632568))
+		assert.are.equal(0.0, num.float32(0.0))
+		assert.are.equal(math.huge, num.float32(math.huge))
+	end)
+
+	it("makes a whole float an integer, and leaves a fraction", function()
+		same(3, num.tidy(3.0))
+		same(0.76, num.tidy(0.76))
+		assert.is_nil(num.tidy(nil))
+	end)
+end)
+
+describe("th.iso", function()
+	for seconds, expected in pairs({
+		[0] = "1970-01-01T00:00:00+00:00",
+		[951782400] = "2000-02-29T00:00:00+00:00",
+		[1763115868.9] = "2025-11-14T10:24:28+00:00",
+		[-1] = "1969-12-31T23:59:59+00:00",
+		[4107542399] = "2100-02-28T23:59:59+00:00",
+	}) do
+		it("writes " .. expected, function()
+			assert.are.equal(expected, iso.from_unix(seconds))
+		end)
+	end
+
+	it("reads the month first, as Python's datefmt of the pipeline prints it", function()
+		assert.are.equal("2025-11-13T22:51:48", iso.from_us("11/13/2025 22:51:48"))
+		assert.is_nil(iso.from_us("2025-11-13 22:51:48"))
+	end)
+end)

@@ -1,0 +1,94 @@
+--- YAML as JSON text: what PyYAML writes comes out as what Python meant.
+
+local conf = require("unit").conf
+
+describe("yaml", function()
+	for _, case in ipairs {
+		{ "5.0e-05", "5.0e-05" }, { "0.1", "0.1" }, { "-0.0", "-0.0" }, { ".5", "0.5" },
+		{ "1.", "1.0" }, { "+1.5", "1.5" }, { "1.e5", "1.0e5" }, { "007.5", "7.5" },
+		{ "1e-05", '"1e-05"' }, { "1e5", '"1e5"' },
+		{ "10", "10" }, { "+3", "3" }, { "-4", "-4" }, { "007", "7" },
+		{ "12345678901234567890123", "12345678901234567890123" },
+		{ "0x1F", "31" }, { "0o17", "15" }, { "0x", '"0x"' }, { "1_000", '"1_000"' },
+		{ "null", "null" }, { "~", "null" }, { "", "null" }, { "None", '"None"' },
+		{ "true", "true" }, { "False", "false" }, { "yes", '"yes"' }, { "off", '"off"' },
+		{ ".nan", "NaN" }, { ".inf", "Infinity" }, { "-.inf", "-Infinity" },
+		{ "'5'", '"5"' }, { '"5"', '"5"' }, { "'null'", '"null"' }, { "''", '""' },
+		{ "2025-12-11", '"2025-12-11"' }, { "'2025-12-11 10:30:00'", '"2025-12-11 10:30:00"' },
+		{ "1.5.2", '"1.5.2"' }, { ".", '"."' }, { "+", '"+"' }, { "--", '"--"' },
+		{ "1.0e", '"1.0e"' }, { "中文", '"中文"' }, { '"a\\tb\\u00e9"', '"a\\tbé"' },
+		{ "!!str 5", '"5"' }, { "! 5", '"5"' }, { "!!float 5", "5" },
+		{ "!!python/tuple [1, 2]", "[1,2]" }, { "!!python/object:a.B {z: 1}", '{"z":1}' },
+		{ "!mine x", '"x"' }, { "[]", "[]" }, { "{}", "{}" }, { "[1, {a: b}]", '[1,{"a":"b"}]' },
+	} do
+		it("reads " .. case[1] .. " as " .. case[2], function()
+			assert.equal('{"v":' .. case[2] .. "}", conf.yaml("v: " .. case[1] .. "\n"))
+		end)
+	end
+
+	it("reads what the home pipeline's experiment manager writes", function()
+		assert.equal('{"experiment":{"id":1,"description":"","created":"2026-11-23 03:07:30"},' ..
+			'"stages":{"stage1_hrds":{"status":"completed","best_checkpoint":null,"metrics":{}}}}',
+			conf.yaml("experiment:\n  id: 1\n  description: ''\n  created: '2026-11-23 03:07:30'\n" ..
+				"stages:\n  stage1_hrds:\n    status: completed\n    best_checkpoint: null\n" ..
+				"    metrics: {}\n"))
+	end)
+
+	it("reads the first document only, and none as null", function()
+		assert.equal('{"a":1}', conf.yaml("a: 1\n---\nbad: [\n"))
+		assert.equal("null", conf.yaml(""))
+		assert.equal("null", conf.yaml("# nothing\n"))
+		assert.equal('{"a":1}', conf.yaml("\xef\xbb\xbfa: 1\r\n"))
+	end)
+
+	it("expands aliases and merges", function()
+		assert.equal('{"d":{"lr":1,"b":2},"s":{"b":3,"lr":1},"t":{"lr":1,"b":2}}',
+			conf.yaml("d: &d {lr: 1, b: 2}\ns: {<<: *d, b: 3}\nt: *d\n"))
+	end)
+
+	it("writes keys that are no strings as strings", function()
+		assert.equal('{"1":"a","null":"b","true":"c"}', conf.yaml("1: a\nnull: b\ntrue: c\n"))
+	end)
+
+	for _, case in ipairs {
+		{ "a: [1,\nb: }\n", "^f.yml:2: " },
+		{ "a:\n  - 1\n b: 2\n", "^f.yml:3: " },
+		{ 'x: "abc\n', "without closing quote" },
+		{ "a: 1\nb: 2\n\"a\": 3\n", "^f.yml:3: duplicate key" },
+		{ "a: *nope\n", "alias without its anchor" },
+		{ "a: &a [*a]\n", "an alias within its own anchor" },
+		{ "? [1, 2]\n: x\n", "a key that is a list or a mapping" },
+		{ "a: {<<: 5}\n", "'<<' needs a mapping" },
+		{ "a: \0\n", "not valid UTF%-8 text" },
+		{ "a: \xff\n", "not valid UTF%-8 text" },
+		{ ("["):rep(100000), "^f.yml:1: " },
+	} do
+		it("refuses " .. case[1]:sub(1, 20):gsub("%c", "|"), function()
+			local text, message, code = conf.yaml(case[1])
+			assert.is_nil(text)
+			assert.equal("invalid", code)
+			assert.matches(case[2], message)
+		end)
+	end
+
+	it("stops where aliases would fill the memory", function()
+		local lines, last = { "a: &a [x,x,x,x,x,x,x,x,x,x]" }, "*a"
+		for letter in ("bcdefghi"):gmatch(".") do
+			lines[#lines + 1] = ("%s: &%s [%s]"):format(letter, letter,
+				(last .. ","):rep(10):sub(1, -2))
+			last = "*" .. letter
+		end
+		assert.matches("too large once its aliases are expanded",
+			select(2, conf.yaml(table.concat(lines, "\n") .. "\n")))
+	end)
+
+	it("takes time in proportion to a mapping's length", function()
+		local lines = {}
+		for i = 1, 50000 do
+			lines[i] = "key" .. i .. ": " .. i
+		end
+		local started = os.clock()
+		assert.matches('"key50000":50000}$', conf.yaml(table.concat(lines, "\n")))
+		assert.is_true(os.clock() - started < 5) -- libfyaml's own check for duplicates: a minute
+	end)
+end)
