@@ -273,7 +273,7 @@ static int spool(const struct draft *draft, const struct store_request *request,
 	}
 	err_set(err, ERR_SPOOLED, "%s", why.msg);
 	err_path(err, request->path);
-	return err_hint(err, "the entry is safe in the spool (%.8s); mend the cause, then "
+	return err_hint(err, "the entry is safe in the spool (%.13s); mend the cause, then "
 			     "'thhost repair %s'", draft->run_id, draft->dir.ref);
 }
 

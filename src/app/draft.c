@@ -113,20 +113,22 @@ static bool has_record(const struct stage_dir *dir)
 	return model != NULL;
 }
 
-/* The model of 'dir' as a starting point: "exp_1/stage1_hrds/checkpoint-10000". */
+static void set_base(struct draft *draft, const struct stage_dir *dir, const char *checkpoint)
+{
+	bool has_name = checkpoint && *checkpoint;
+
+	free(draft->base_model);
+	free(draft->base_path);
+	draft->base_model = has_name ? path_join(dir->ref, checkpoint) : xstrdup(dir->ref);
+	draft->base_path = has_name ? path_join(dir->path, checkpoint) : xstrdup(dir->path);
+}
+
+/* The model of 'dir' goes on: "exp_1/stage1_hrds/checkpoint-10000". */
 static void start_from(struct draft *draft, const struct stage_dir *dir)
 {
 	char *checkpoint = parents_record_string(dir, "final_checkpoint");
 
-	free(draft->base_model);
-	free(draft->base_path);
-	if (checkpoint && *checkpoint) {
-		draft->base_model = path_join(dir->ref, checkpoint);
-		draft->base_path = path_join(dir->path, checkpoint);
-	} else {
-		draft->base_model = xstrdup(dir->ref);
-		draft->base_path = xstrdup(dir->path);
-	}
+	set_base(draft, dir, checkpoint);
 	free(checkpoint);
 	if (!draft->origin)
 		draft->origin = parents_record_string(dir, "base_model");
@@ -176,8 +178,9 @@ static void add_required(struct draft *draft, struct session *session, struct js
 				      draft->values->dataset, false, &dir, &ignored) == 0 &&
 		    has_record(&dir)) {
 			parents_add(w, &dir, "uses", "inferred", NULL);
+			/* What it works from is all that lies there, not one file of it. */
 			if (!draft->base_model)
-				start_from(draft, &dir);
+				set_base(draft, &dir, NULL);
 		}
 		stage_dir_release(&dir);
 	}

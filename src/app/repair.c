@@ -105,18 +105,18 @@ static void ask_again(struct session *session, const struct history *history, st
 	struct err err = ERR_INIT;
 
 	if (dry) {
-		strv_pushf(&report->done, "would read run %.8s of %s again", run->run_id,
+		strv_pushf(&report->done, "would read run %.13s of %s again", run->run_id,
 			   history->dir.ref);
 		return;
 	}
 	values_of(run, history, &values);
 	if (draft_open(&draft, session, &values, false, &err) == 0 &&
 	    record_again(session, history, run, &draft, &err) == 0) {
-		strv_pushf(&report->done, "%s: run %.8s is recorded now", history->dir.ref,
+		strv_pushf(&report->done, "%s: run %.13s is recorded now", history->dir.ref,
 			   run->run_id);
 		mark_recorded(history, run, report);
 	} else {
-		strv_pushf(&report->left, "run %.8s of %s stays unrecorded: %s", run->run_id,
+		strv_pushf(&report->left, "run %.13s of %s stays unrecorded: %s", run->run_id,
 			   history->dir.ref, err.msg);
 	}
 	draft_release(&draft);

@@ -59,7 +59,7 @@ static void check_journal(const struct history *history, struct findings *out)
 
 		if (run->state == RUN_UNRECORDED)
 			add_finding(out, history, true, "unrecorded",
-				    xstrf("%s: run %.8s ended well but is not recorded: %s",
+				    xstrf("%s: run %.13s ended well but is not recorded: %s",
 					  history->dir.ref, run->run_id,
 					  run->trouble ? run->trouble : "unknown why"));
 	}

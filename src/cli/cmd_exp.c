@@ -6,6 +6,16 @@
 #include "cli/command.h"
 #include "cli/render.h"
 
+/* The first experiment of all makes the artifact root too. */
+static int make_root(const struct conf *conf, struct err *err)
+{
+	char *root = conf_path(conf, "artifact.root");
+	int result = layout_make_root(root, err);
+
+	free(root);
+	return result;
+}
+
 static int exp_new(struct cli *cli, struct str *out, struct err *err)
 {
 	struct str made = STR_INIT;
@@ -312,6 +322,8 @@ static int run_exp(struct cli *cli, struct err *err)
 	struct str out = STR_INIT;
 	int result;
 
+	if (strcmp(what, "new") == 0 && make_root(&cli->session.conf, err) < 0)
+		return -1;
 	if (session_layout(&cli->session, err) < 0)
 		return -1;
 	if (strcmp(what, "new") == 0)

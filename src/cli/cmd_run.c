@@ -172,7 +172,7 @@ static void say_failed(const struct run_report *report)
 		str_addf(&text, ", last step %lld", (long long)run->last_step);
 	if (run->trouble)
 		log_plain("%s", run->trouble);
-	log_plain("%s; run %.8s in the journal of %s", text.buf, run->run_id,
+	log_plain("%s; run %.13s in the journal of %s", text.buf, run->run_id,
 		  report->draft.dir.ref);
 	str_release(&text);
 }

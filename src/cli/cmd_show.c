@@ -190,7 +190,7 @@ static void add_run(const struct run *run, struct str *out)
 	enum tone tone = run->state == RUN_RUNNING || run->state == RUN_STARTING ? TONE_RUNNING :
 										    TONE_BAD;
 
-	str_addf(out, "  %.8s  ", run->run_id);
+	str_addf(out, "  %.13s  ", run->run_id);
 	add_tone(out, tone, run_state_word(run->state));
 	str_adds(out, "  ");
 	add_safe(out, run->dataset ? run->dataset : "?");

@@ -568,6 +568,7 @@ static bool link_points_at(int dirfd, const char *name, const char *target)
 int file_replace_link(int dirfd, const char *name, const char *target, struct err *err)
 {
 	char tmp[TEMP_SIZE];
+	bool is_left;
 	int number = 0;
 
 	if (make_temp_name(name, tmp, err) < 0)
@@ -576,8 +577,9 @@ int file_replace_link(int dirfd, const char *name, const char *target, struct er
 		return err_errno(err, ERR_FAILED, "cannot make the link '%s'", name);
 	if (renameat(dirfd, tmp, dirfd, name) < 0)
 		number = errno;
-	unlinkat(dirfd, tmp, 0);
-	if (!link_points_at(dirfd, name, target)) {
+	/* Ours moved, and another process may have replaced it since: that is no failure of ours. */
+	is_left = unlinkat(dirfd, tmp, 0) == 0;
+	if ((number || is_left) && !link_points_at(dirfd, name, target)) {
 		errno = number ? number : EIO;
 		return err_errno(err, ERR_FAILED, "cannot replace the link '%s'", name);
 	}
