@@ -3,13 +3,15 @@
 #include "model/info.h"
 
 #include "base/mem.h"
+#include "model/info_checker.h"
 
-int info_open(struct info *info, const char *name, const char *text, size_t len, struct err *err)
+int info_open_stream(struct info *info, const char *name, const char *text, size_t len,
+		     const struct json_stream *stream, struct err *err)
 {
 	info->name = name;
 	info->history = JSON_NONE;
-	if (json_parse(&info->doc, name, text, len, JSON_NONFINITE_OK | JSON_DUPLICATES_OK, err) <
-	    0)
+	if (json_parse_stream(&info->doc, name, text, len, JSON_NONFINITE_OK | JSON_DUPLICATES_OK,
+			      stream, err) < 0)
 		return -1;
 	if (!json_is(&info->doc, 0, JSON_OBJECT))
 		return err_set(err, ERR_INVALID, "%s:1: the record must be an object", name);
@@ -20,6 +22,11 @@ int info_open(struct info *info, const char *name, const char *text, size_t len,
 		return err_set(err, ERR_INVALID, "%s:%zu: 'training_history' must be an array",
 			       name, json_line(&info->doc, info->history));
 	return 0;
+}
+
+int info_open(struct info *info, const char *name, const char *text, size_t len, struct err *err)
+{
+	return info_open_stream(info, name, text, len, NULL, err);
 }
 
 void info_release(struct info *info)
@@ -38,6 +45,27 @@ static int64_t integer_or_minus_one(const struct json *doc, size_t token)
 char *info_string(const struct info *info, const char *key)
 {
 	return json_string_copy(&info->doc, json_member(&info->doc, 0, key));
+}
+
+char *info_head_string(const char *text, size_t len, const char *key)
+{
+	struct json doc = JSON_INIT;
+	struct err cut = ERR_INIT; /* the text ends too early; the tokens before that are sound */
+	char *found = NULL;
+
+	json_parse(&doc, key, text, len, JSON_NONFINITE_OK | JSON_DUPLICATES_OK, &cut);
+	if (!doc.n || !json_is(&doc, 0, JSON_OBJECT)) {
+		json_release(&doc);
+		return NULL;
+	}
+	for (size_t i = 1; !found && i + 1 < doc.n; i += 2) {
+		if (json_is(&doc, i + 1, JSON_OBJECT) || json_is(&doc, i + 1, JSON_ARRAY))
+			break;
+		if (json_string_is(&doc, i, key))
+			found = json_string_copy(&doc, i + 1);
+	}
+	json_release(&doc);
+	return found;
 }
 
 int64_t info_total_steps(const struct info *info)

@@ -2,6 +2,7 @@
  * info - the record of a model: training_info.json, as text.
  *
  *	struct entry entry = ENTRY_INIT;
+ *	struct info_change change = INFO_CHANGE_INIT;
  *	struct info_summary after;
  *	entry.dataset = xstrdup("hrds");
  *	entry.steps = 10000;
@@ -10,7 +11,8 @@
  *		.head = { .model_name = "parent_finder", .stage = "stage3", ... },
  *		.entries = &entry, .n = 1,
  *	};
- *	if (info_append(path, old, &what, &out, &after, &err) < 0) ...
+ *	if (info_change_make(path, old, &what, &change, &after, &err) < 0) ...
+ *	info_change_release(&change);
  *	entry_release(&entry);
  *
  * A record has no second representation: sys/json tokenises its text in place,
@@ -51,7 +53,10 @@ struct entry {
 	struct str nonfinite; /* members of "nonfinite", without its braces */
 };
 
-#define ENTRY_INIT { .steps = -1, .nonfinite = STR_INIT }
+#define ENTRY_INIT                                 \
+	{                                          \
+		.steps = -1, .nonfinite = STR_INIT \
+	}
 
 void entry_init(struct entry *entry);
 void entry_release(struct entry *entry);
@@ -100,7 +105,10 @@ struct info {
 	size_t history;	  /* token of training_history */
 };
 
-#define INFO_INIT { .doc = JSON_INIT, .name = NULL, .history = JSON_NONE }
+#define INFO_INIT                                                    \
+	{                                                            \
+		.doc = JSON_INIT, .name = NULL, .history = JSON_NONE \
+	}
 
 /*
  * Read access to 'text', which must outlive 'info'. Asks for no more than JSON with an array
@@ -112,6 +120,10 @@ void info_release(struct info *info);
 
 /* A string at the top level in fresh memory, or NULL. */
 char *info_string(const struct info *info, const char *key);
+
+/* The same from the first 'len' bytes of a record, which may end anywhere: what stands before the
+ * first array or object there. For a glance; what comes after is not looked at. */
+char *info_head_string(const char *text, size_t len, const char *key);
 int64_t info_total_steps(const struct info *info);
 size_t info_entry_count(const struct info *info);
 
@@ -156,7 +168,10 @@ struct info_issues {
 	size_t cap;
 };
 
-#define INFO_ISSUES_INIT { .v = NULL, .n = 0, .cap = 0 }
+#define INFO_ISSUES_INIT                    \
+	{                                   \
+		.v = NULL, .n = 0, .cap = 0 \
+	}
 
 void info_issues_release(struct info_issues *issues);
 
@@ -165,8 +180,8 @@ struct info_summary {
 	int64_t total_steps; /* the sum, not what the file says */
 	size_t n_errors;
 	size_t n_warnings;
-	size_t n_added; /* info_append() only */
-	bool already;   /* info_append() only: an entry was left out because its run_id was there */
+	size_t n_added; /* info_change_make() only */
+	bool already;	/* the same: an entry was left out because its run_id was there */
 };
 
 /*
@@ -175,6 +190,21 @@ struct info_summary {
  * first fault. Totals that disagree do not count: the next append sets them right.
  */
 int info_validate(const struct info *info, struct info_summary *summary, struct err *err);
+
+/* Run ids to look for in passing; 'found' is set where one is met. An id may be NULL. */
+struct info_skim_runs {
+	char *const *ids;
+	bool *found;
+	size_t n;
+};
+
+/*
+ * info_open() and info_validate() in one pass that keeps the tokens of one entry only, for an
+ * append to a long record: the same answer, in the memory of the text alone. Afterwards the first
+ * entry and the last are one and the same, the last; info_entry_count() counts all of them.
+ */
+int info_skim(struct info *info, const char *name, const char *text, size_t len,
+	      const struct info_skim_runs *runs, struct info_summary *summary, struct err *err);
 
 /*
  * Every rule, for "verify": the above; as errors also totals that disagree with the entries,
@@ -211,12 +241,39 @@ struct info_append {
 };
 
 /*
- * The text of the record with the entries appended, into 'out' (cleared first; not 'old' itself).
- * 'old' NULL makes a new one. Else it must pass info_validate() and agree in model_name and stage;
- * the entries are added in the file's own style, final_checkpoint, last_updated, total_steps and
- * last_dataset get new values, and every other byte stays, which is asserted (ERR_INTERNAL). An
- * entry whose run_id is there already is left out; if all are, 'out' equals 'old'. Every entry must
- * pass entry_check().
+ * What an append changes: 'n' edits of the old text, or, for a new record, one of an empty text.
+ * Applied with json_splice(), or written piece by piece.
+ */
+#define INFO_MAX_EDITS 5
+
+struct info_change {
+	struct json_edit edits[INFO_MAX_EDITS];
+	struct str texts[INFO_MAX_EDITS]; /* owners of what the edits put in */
+	size_t n;
+	size_t len; /* of the new text */
+};
+
+#define INFO_CHANGE_INIT         \
+	{                        \
+		.n = 0, .len = 0 \
+	}
+
+void info_change_release(struct info_change *change);
+
+/*
+ * Append the entries to the record 'old'; NULL makes a new one. It must pass info_validate() and
+ * agree in model_name and stage; the entries are added in the file's own style, final_checkpoint,
+ * last_updated, total_steps and last_dataset get new values, and every other byte stays. An entry
+ * whose run_id is there already is left out; if all are, there are no edits. Every entry must pass
+ * entry_check(). The new text passes info_validate() (ERR_INTERNAL if it would not). 'out' is an
+ * initialised one, which the caller releases in any case.
+ */
+int info_change_make(const char *name, const struct str *old, const struct info_append *what,
+		     struct info_change *out, struct info_summary *after, struct err *err);
+
+/*
+ * The same as one text, into 'out' (cleared first; not 'old' itself), which is read again in full
+ * and compared with the old one byte by byte (ERR_INTERNAL).
  */
 int info_append(const char *name, const struct str *old, const struct info_append *what,
 		struct str *out, struct info_summary *after, struct err *err);

@@ -1,7 +1,25 @@
 /*
  * Appending. A new record is printed; an old one is edited: the new entries' text goes in behind
  * the last entry, laid out as the file is, and four values at the top are replaced where they
- * stand. The result is then read again as if it came from a stranger.
+ * stand.
+ *
+ * Nothing is written that was not read back and found valid. Of a long record that need not mean
+ * all of it once more, for its entries but the last take no part in an edit:
+ *
+ *	the new text     HEAD' [ e1, e2, ... ek,  ek+1, NEW  ] TAIL'
+ *	the abridged one HEAD' [                  ek+1, NEW  ] TAIL'
+ *
+ * 1. info_skim() has tokenised and checked the whole old text; so "e1, ... ek," is a run of valid
+ *    entries, each with the comma behind it.
+ * 2. The abridged text is made by the very edits that make the new one, and one more that cuts that
+ *    run out. It is read as if it came from a stranger: whatever an edit spoils, a bracket, a
+ *    comma, an escape, the depth, the type of a value, a rule of the record, is spoiled there too.
+ * 3. What may stand in a JSON array does not depend on its neighbours, so putting the run back
+ *    behind the bracket makes a valid text again, with k entries more. The rules that look beyond
+ *    one entry are the order (inherited entries first: the last old one is there to tell) and the
+ *    totals: steps of the run are known from 1, and all sums are compared.
+ * 4. The bytes outside the edits are taken from the old text where they lie. sys/replace compares
+ *    the file with them after the write, and the file that gave way too.
  */
 #include "base/base.h"
 
@@ -39,22 +57,35 @@ static bool same_run(const struct entry *a, const struct entry *b)
 	return id_a && id_b && strcmp(id_a, id_b) == 0;
 }
 
-static bool is_in_record(const struct info *info, const struct entry *entry)
+/* The run_ids of the request's entries, NULL for one without; they are the caller's. */
+static char **runs_init(const struct info_append *what, struct info_skim_runs *runs)
 {
-	const char *json = entry_extra(entry, "run_id");
-	struct json doc = JSON_INIT;
-	struct err ignored = ERR_INIT;
-	char *run_id = NULL;
-	bool found;
+	char **ids = xcalloc(what->n, sizeof(*ids));
 
-	if (!info || !json)
-		return false;
-	if (json_parse(&doc, "run_id", json, strlen(json), JSON_STRICT, &ignored) == 0)
-		run_id = json_string_copy(&doc, 0);
-	found = run_id && info_entry_find(info, run_id) != JSON_NONE;
-	json_release(&doc);
-	free(run_id);
-	return found;
+	for (size_t i = 0; i < what->n; i++) {
+		const char *json = entry_extra(&what->entries[i], "run_id");
+		struct json doc = JSON_INIT;
+		struct err ignored = ERR_INIT;
+
+		if (json &&
+		    json_parse(&doc, "run_id", json, strlen(json), JSON_STRICT, &ignored) == 0)
+			ids[i] = json_string_copy(&doc, 0);
+		json_release(&doc);
+	}
+	*runs = (struct info_skim_runs){
+		.ids = ids,
+		.found = xcalloc(what->n, sizeof(*runs->found)),
+		.n = what->n,
+	};
+	return ids;
+}
+
+static void runs_release(struct info_skim_runs *runs, char **ids)
+{
+	for (size_t i = 0; i < runs->n; i++)
+		free(ids[i]);
+	free(ids);
+	free(runs->found);
 }
 
 static bool is_in_batch(const struct batch *batch, const struct entry *entry)
@@ -65,8 +96,8 @@ static bool is_in_batch(const struct batch *batch, const struct entry *entry)
 	return false;
 }
 
-/* Take those of the request's entries whose run is not there yet. 'info' may be NULL. */
-static int take_entries(struct batch *batch, const struct info *info, struct err *err)
+/* Take those of the request's entries whose run is not there yet. 'found' may be NULL. */
+static int take_entries(struct batch *batch, const bool *found, struct err *err)
 {
 	const struct info_append *what = batch->what;
 
@@ -77,7 +108,7 @@ static int take_entries(struct batch *batch, const struct info *info, struct err
 
 		if (entry_check(entry, err) < 0)
 			return -1;
-		if (is_in_record(info, entry) || is_in_batch(batch, entry))
+		if ((found && found[i]) || is_in_batch(batch, entry))
 			batch->already = true;
 		else
 			batch->entries[batch->n++] = entry;
@@ -123,29 +154,10 @@ static int print_entry(const struct batch *batch, size_t i, struct jsonw *w, str
 	return 0;
 }
 
-/* ---- the check of the result ---- */
+/* ---- checks of the result ---- */
 
-/* What was not edited is what it was. */
-static bool is_untouched(const struct str *old, const struct str *out,
-			 const struct json_edit *edits, size_t n)
-{
-	size_t at = 0;
-	size_t at_out = 0;
-
-	for (size_t i = 0; i <= n; i++) {
-		size_t end = i < n ? edits[i].start : old->len;
-		size_t len = end - at;
-
-		if (at_out + len > out->len || memcmp(old->buf + at, out->buf + at_out, len) != 0)
-			return false;
-		at_out += len + (i < n ? edits[i].len : 0);
-		at = end + (i < n ? edits[i].old_len : 0);
-	}
-	return at_out == out->len;
-}
-
-/* Read what was made; it must hold 'n_entries' entries. */
-static int check_result(const char *name, const struct str *out, size_t n_entries,
+/* Read what was made; it must hold 'n_entries' entries and say that all took 'total' steps. */
+static int check_result(const char *name, const struct str *out, size_t n_entries, int64_t total,
 			struct info_summary *after, struct err *err)
 {
 	struct info info = INFO_INIT;
@@ -156,7 +168,7 @@ static int check_result(const char *name, const struct str *out, size_t n_entrie
 		rc = info_validate(&info, after, &cause);
 	if (rc < 0)
 		err_set(err, ERR_INTERNAL, "the new record would be broken: %s", cause.msg);
-	else if (after->n_entries != n_entries || info_total_steps(&info) != after->total_steps)
+	else if (after->n_entries != n_entries || info_total_steps(&info) != total)
 		rc = err_set(err, ERR_INTERNAL, "%s: the new record would not add up", name);
 	info_release(&info);
 	return rc;
@@ -189,50 +201,50 @@ static int check_agreement(const struct info *info, const char *key, const char 
 	return -1;
 }
 
-#define N_EDITS 5
-
-/* The edits of one append, in the order of the text, and the texts they put in. */
-struct edits {
-	struct json_edit v[N_EDITS];
-	struct str texts[N_EDITS];
-	size_t n;
-};
-
-static void add_edit(struct edits *edits, size_t start, size_t old_len, const struct str *text)
+static void add_edit(struct info_change *change, size_t start, size_t old_len,
+		     const struct str *text)
 {
-	size_t i = edits->n++;
+	struct str *copy = &change->texts[change->n];
 
-	str_init(&edits->texts[i]);
-	str_add(&edits->texts[i], text->buf, text->len);
-	edits->v[i] = (struct json_edit){ start, old_len, edits->texts[i].buf, text->len };
+	str_init(copy);
+	str_add(copy, text->buf, text->len);
+	change->edits[change->n++] = (struct json_edit){ start, old_len, copy->buf, copy->len };
+	change->len += copy->len - old_len;
+}
+
+void info_change_release(struct info_change *change)
+{
+	for (size_t i = 0; i < change->n; i++)
+		str_release(&change->texts[i]);
+	*change = (struct info_change)INFO_CHANGE_INIT;
 }
 
 static void replace_value(const struct info *info, const char *key, const char *json,
-			  struct edits *edits)
+			  struct info_change *change)
 {
 	const struct json_token *old = &info->doc.tokens[json_member(&info->doc, 0, key)];
 	struct str text = STR_INIT;
 
 	str_adds(&text, json);
-	add_edit(edits, old->start, old->end - old->start, &text);
+	add_edit(change, old->start, old->end - old->start, &text);
 	str_release(&text);
 }
 
 /* A value that says the same already keeps its escapes. */
 static void replace_string(const struct info *info, const char *key, const char *value,
-			   struct edits *edits)
+			   struct info_change *change)
 {
 	struct str json = STR_INIT;
 
 	if (!value || json_string_is(&info->doc, json_member(&info->doc, 0, key), value))
 		return;
 	json_add_strz(&json, value);
-	replace_value(info, key, json.buf, edits);
+	replace_value(info, key, json.buf, change);
 	str_release(&json);
 }
 
-static int insert_entries(const struct info *info, const struct batch *batch, struct edits *edits,
-			  struct err *err)
+static int insert_entries(const struct info *info, const struct batch *batch,
+			  struct info_change *change, struct err *err)
 {
 	struct info_style style = INFO_STYLE_INIT;
 	struct str text = STR_INIT;
@@ -249,7 +261,7 @@ static int insert_entries(const struct info *info, const struct batch *batch, st
 	}
 	str_add(&text, style.after.buf, style.after.len);
 	if (rc == 0)
-		add_edit(edits, style.position, 0, &text);
+		add_edit(change, style.position, 0, &text);
 	str_release(&text);
 	info_style_release(&style);
 	return rc;
@@ -264,41 +276,74 @@ static int compare_edits(const void *left, const void *right)
 }
 
 static int collect_edits(const struct info *info, const struct batch *batch, int64_t total,
-			 struct edits *edits, struct err *err)
+			 struct info_change *change, struct err *err)
 {
 	char number[32];
 
-	if (insert_entries(info, batch, edits, err) < 0)
+	if (insert_entries(info, batch, change, err) < 0)
 		return -1;
 	snprintf(number, sizeof(number), "%lld", (long long)total);
-	replace_value(info, "total_steps", number, edits);
-	replace_string(info, "final_checkpoint", batch->what->head.final_checkpoint, edits);
-	replace_string(info, "last_updated", last_of(batch)->end_time, edits);
-	replace_string(info, "last_dataset", last_of(batch)->dataset, edits);
-	qsort(edits->v, edits->n, sizeof(edits->v[0]), compare_edits);
+	replace_value(info, "total_steps", number, change);
+	replace_string(info, "final_checkpoint", batch->what->head.final_checkpoint, change);
+	replace_string(info, "last_updated", last_of(batch)->end_time, change);
+	replace_string(info, "last_dataset", last_of(batch)->dataset, change);
+	qsort(change->edits, change->n, sizeof(change->edits[0]), compare_edits);
 	return 0;
 }
 
-static int edit_record(const struct info *info, const struct str *old, const struct batch *batch,
-		       struct info_summary *after, struct str *out, struct err *err)
+/* The old text with the edits, and without the entries before the last one. */
+static void abridge(const struct info *info, const struct str *old,
+		    const struct info_change *change, struct str *out)
 {
-	struct edits edits = { .n = 0 };
-	size_t n_entries = info_entry_count(info) + batch->n;
-	int64_t total = after->total_steps;
-	int rc = add_steps(info->name, batch, &total, err);
+	struct json_edit edits[INFO_MAX_EDITS + 1];
+	size_t start = info->doc.tokens[info->history].start + 1;
+	size_t last = info_first_entry(info); /* after info_skim() */
+	size_t n = change->n;
 
-	if (rc == 0)
-		rc = collect_edits(info, batch, total, &edits, err);
-	if (rc == 0) {
-		json_splice(old->buf, old->len, edits.v, edits.n, out);
-		rc = check_result(info->name, out, n_entries, after, err);
-	}
-	if (rc == 0 && !is_untouched(old, out, edits.v, edits.n))
-		rc = err_set(err, ERR_INTERNAL, "%s: the append would change more than it should",
-			     info->name);
-	for (size_t i = 0; i < edits.n; i++)
-		str_release(&edits.texts[i]);
+	memcpy(edits, change->edits, n * sizeof(edits[0]));
+	if (last != JSON_NONE)
+		edits[n++] =
+			(struct json_edit){ start, info->doc.tokens[last].start - start, "", 0 };
+	qsort(edits, n, sizeof(edits[0]), compare_edits);
+	json_splice(old->buf, old->len, edits, n, out);
+}
+
+/* 'left_out' is what the entries that the abridged text lacks add up to. */
+static int check_change(const struct info *info, const struct str *old,
+			const struct info_change *change, size_t n_new, int64_t total,
+			int64_t left_out, struct err *err)
+{
+	struct str text = STR_INIT;
+	struct info_summary seen;
+	size_t n_entries = n_new + (info_entry_count(info) ? 1 : 0);
+	int rc;
+
+	if (change->len > JSON_MAX_LEN)
+		return err_set(err, ERR_INVALID, "%s: would be larger than %u bytes", info->name,
+			       JSON_MAX_LEN);
+	abridge(info, old, change, &text);
+	rc = check_result(info->name, &text, n_entries, total, &seen, err);
+	if (rc == 0 && seen.total_steps != total - left_out)
+		rc = err_set(err, ERR_INTERNAL, "%s: the new entries would not add up", info->name);
+	str_release(&text);
 	return rc;
+}
+
+static int edit_record(const struct info *info, const struct str *old, const struct batch *batch,
+		       struct info_change *change, struct info_summary *after, struct err *err)
+{
+	size_t last = info_first_entry(info);
+	int64_t left_out =
+		after->total_steps - (last == JSON_NONE ? 0 : info_entry_steps(info, last));
+	int64_t total = after->total_steps;
+
+	if (add_steps(info->name, batch, &total, err) < 0 ||
+	    collect_edits(info, batch, total, change, err) < 0 ||
+	    check_change(info, old, change, batch->n, total, left_out, err) < 0)
+		return -1;
+	after->n_entries += batch->n;
+	after->total_steps = total;
+	return 0;
 }
 
 /* base_model of the request where the record began with another one, and may say so. */
@@ -313,23 +358,36 @@ static const char *other_base(const struct info *info, const struct info_append 
 }
 
 static int append_to_record(const struct info *info, const struct str *old, struct batch *batch,
-			    struct str *out, struct info_summary *after, struct err *err)
+			    const bool *found, struct info_change *change,
+			    struct info_summary *after, struct err *err)
 {
 	const struct info_append *what = batch->what;
 
-	if (info_validate(info, after, err) < 0)
-		return -1;
 	if (check_agreement(info, "model_name", what->head.model_name, err) < 0 ||
 	    check_agreement(info, "stage", what->head.stage, err) < 0)
 		return -1;
-	if (take_entries(batch, info, err) < 0)
+	if (take_entries(batch, found, err) < 0)
 		return -1;
-	if (!batch->n) {
-		str_add(out, old->buf, old->len);
+	if (!batch->n)
 		return 0;
-	}
 	batch->other_base = other_base(info, what);
-	return edit_record(info, old, batch, after, out, err);
+	return edit_record(info, old, batch, change, after, err);
+}
+
+static int change_record(const char *name, const struct str *old, struct batch *batch,
+			 struct info_change *change, struct info_summary *after, struct err *err)
+{
+	struct info info = INFO_INIT;
+	struct info_skim_runs runs;
+	char **ids = runs_init(batch->what, &runs);
+	int rc = info_skim(&info, name, old->buf, old->len, &runs, after, err);
+
+	change->len = old->len;
+	if (rc == 0)
+		rc = append_to_record(&info, old, batch, runs.found, change, after, err);
+	runs_release(&runs, ids);
+	info_release(&info);
+	return rc;
 }
 
 /* ---- a new record ---- */
@@ -410,11 +468,28 @@ static int check_parents(const char *json, struct err *err)
 	return rc;
 }
 
+static int print_checked(const char *name, const struct batch *batch, struct info_change *change,
+			 struct info_summary *after, struct err *err)
+{
+	struct str text = STR_INIT;
+	int64_t total = 0;
+	int rc = add_steps(name, batch, &total, err);
+
+	if (rc == 0)
+		rc = print_record(batch, total, &text, err);
+	if (rc == 0)
+		rc = check_result(name, &text, batch->n, total, after, err);
+	if (rc == 0 && after->total_steps != total)
+		rc = err_set(err, ERR_INTERNAL, "%s: the new entries would not add up", name);
+	add_edit(change, 0, 0, &text);
+	str_release(&text);
+	return rc;
+}
+
 static int make_record(const char *name, struct batch *batch, struct inherited *inherited,
-		       struct str *out, struct info_summary *after, struct err *err)
+		       struct info_change *change, struct info_summary *after, struct err *err)
 {
 	const struct info_append *what = batch->what;
-	int64_t total = 0;
 
 	if (!what->head.model_name || !what->head.stage)
 		return err_set(err, ERR_INVALID, "%s: a new record needs model_name and stage",
@@ -428,32 +503,72 @@ static int make_record(const char *name, struct batch *batch, struct inherited *
 		return -1;
 	if (!batch->n)
 		return err_set(err, ERR_INVALID, "%s: a new record needs an entry", name);
-	if (add_steps(name, batch, &total, err) < 0 || print_record(batch, total, out, err) < 0)
-		return -1;
-	return check_result(name, out, batch->n, after, err);
+	return print_checked(name, batch, change, after, err);
+}
+
+int info_change_make(const char *name, const struct str *old, const struct info_append *what,
+		     struct info_change *out, struct info_summary *after, struct err *err)
+{
+	struct batch batch = { .what = what };
+	struct inherited inherited = { .n = 0 };
+	int rc;
+
+	info_change_release(out);
+	*after = (struct info_summary){ 0 };
+	if (old)
+		rc = change_record(name, old, &batch, out, after, err);
+	else
+		rc = make_record(name, &batch, &inherited, out, after, err);
+	after->n_added = rc == 0 ? batch.n - inherited.n : 0;
+	after->already = batch.already;
+	inherited_release(&inherited);
+	free(batch.entries);
+	return rc;
+}
+
+/* ---- as one text ---- */
+
+/* What was not edited is what it was. */
+static bool is_untouched(const struct str *old, const struct str *out,
+			 const struct info_change *change)
+{
+	size_t at = 0;
+	size_t at_out = 0;
+
+	for (size_t i = 0; i <= change->n; i++) {
+		const struct json_edit *edit = i < change->n ? &change->edits[i] : NULL;
+		size_t end = edit ? edit->start : old->len;
+		size_t len = end - at;
+
+		if (at_out + len > out->len || memcmp(old->buf + at, out->buf + at_out, len) != 0)
+			return false;
+		at_out += len + (edit ? edit->len : 0);
+		at = end + (edit ? edit->old_len : 0);
+	}
+	return at_out == out->len && out->len == change->len;
 }
 
 int info_append(const char *name, const struct str *old, const struct info_append *what,
 		struct str *out, struct info_summary *after, struct err *err)
 {
-	struct batch batch = { .what = what };
-	struct inherited inherited = { .n = 0 };
-	struct info info = INFO_INIT;
-	int rc;
+	static const struct str nothing = STR_INIT;
+	const struct str *base = old ? old : &nothing;
+	struct info_change change = INFO_CHANGE_INIT;
+	struct info_summary seen;
+	int rc = info_change_make(name, old, what, &change, after, err);
 
 	str_clear(out);
-	*after = (struct info_summary){ 0 };
-	if (!old) {
-		rc = make_record(name, &batch, &inherited, out, after, err);
-	} else {
-		rc = info_open(&info, name, old->buf, old->len, err);
-		if (rc == 0)
-			rc = append_to_record(&info, old, &batch, out, after, err);
+	if (rc == 0)
+		json_splice(base->buf, base->len, change.edits, change.n, out);
+	if (rc == 0 && change.n) {
+		rc = check_result(name, out, after->n_entries, after->total_steps, &seen, err);
+		if (rc == 0 && seen.total_steps != after->total_steps)
+			rc = err_set(err, ERR_INTERNAL, "%s: the new record would not add up",
+				     name);
 	}
-	after->n_added = rc == 0 ? batch.n - inherited.n : 0;
-	after->already = batch.already;
-	info_release(&info);
-	inherited_release(&inherited);
-	free(batch.entries);
+	if (rc == 0 && !is_untouched(base, out, &change))
+		rc = err_set(err, ERR_INTERNAL, "%s: the append would change more than it should",
+			     name);
+	info_change_release(&change);
 	return rc;
 }

@@ -27,14 +27,14 @@ static const char *const top_names[] = {
 static void find_members(const struct json *doc, size_t object, const char *const *names, size_t n,
 			 size_t *values)
 {
-	size_t likely = 0;
+	size_t likely = 0; /* at most n */
 
 	for (size_t i = 0; i < n; i++)
 		values[i] = JSON_NONE;
 	for (size_t key = json_first(doc, object); key != JSON_NONE;
 	     key = json_next(doc, object, key)) {
 		for (size_t tried = 0; tried < n; tried++) {
-			size_t name = (likely + tried) % n;
+			size_t name = likely + tried < n ? likely + tried : likely + tried - n;
 
 			if (!json_string_is(doc, key, names[name]))
 				continue;
@@ -65,8 +65,12 @@ bool checker_is_count(const struct json *doc, size_t token)
 	return json_int64(doc, token, &value) == 0 && value >= 0;
 }
 
+#define COUNT_WORDS "an integer, 0 or more"
+
 static bool fits(const struct json *doc, size_t token, const char *wanted)
 {
+	if (strcmp(wanted, COUNT_WORDS) == 0)
+		return checker_is_count(doc, token);
 	if (strcmp(wanted, "a string") == 0)
 		return json_is(doc, token, JSON_STRING);
 	if (strcmp(wanted, "an object") == 0)
@@ -75,12 +79,8 @@ static bool fits(const struct json *doc, size_t token, const char *wanted)
 		return json_is(doc, token, JSON_ARRAY);
 	if (strcmp(wanted, "a number or null") == 0)
 		return json_is_number(doc, token) || json_is(doc, token, JSON_NULL);
-	if (strcmp(wanted, "an object or null") == 0)
-		return json_is(doc, token, JSON_OBJECT) || json_is(doc, token, JSON_NULL);
-	return checker_is_count(doc, token);
+	return json_is(doc, token, JSON_OBJECT) || json_is(doc, token, JSON_NULL);
 }
-
-#define COUNT_WORDS "an integer, 0 or more"
 
 /* A negative or a huge integer where a count is due. */
 static bool is_misfit_count(const struct json *doc, size_t token, const char *wanted)
@@ -108,7 +108,7 @@ static void add_steps(struct checker *c, size_t value)
 {
 	int64_t steps;
 
-	if (!checker_is_count(c->doc, value) || json_int64(c->doc, value, &steps) < 0)
+	if (json_int64(c->doc, value, &steps) < 0 || steps < 0)
 		return;
 	if (__builtin_add_overflow(c->summary->total_steps, steps, &c->summary->total_steps)) {
 		c->summary->total_steps = INT64_MAX;
@@ -126,20 +126,23 @@ static void check_origin(struct checker *c, size_t entry, size_t inherited)
 			       "is inherited, but follows an entry that is not");
 }
 
+#define TYPE(type) (1u << (type))
+
 static void check_entry(struct checker *c, size_t entry)
 {
 	static const struct {
 		size_t name;
 		const char *wanted;
+		unsigned types; /* that fit whatever the value, for a quick answer */
 		bool is_required;
 	} rules[] = {
-		{ DATASET, "a string", true },
-		{ STEPS, COUNT_WORDS, true },
-		{ EPOCHS, "a number or null", false },
-		{ METRICS, "an object", true },
-		{ HYPERPARAMS, "an object or null", false },
-		{ START_TIME, "a string", true },
-		{ END_TIME, "a string", true },
+		{ DATASET, "a string", TYPE(JSON_STRING), true },
+		{ STEPS, COUNT_WORDS, 0, true },
+		{ EPOCHS, "a number or null", TYPE(JSON_NULL) | TYPE(JSON_REAL), false },
+		{ METRICS, "an object", TYPE(JSON_OBJECT), true },
+		{ HYPERPARAMS, "an object or null", TYPE(JSON_OBJECT), false },
+		{ START_TIME, "a string", TYPE(JSON_STRING), true },
+		{ END_TIME, "a string", TYPE(JSON_STRING), true },
 	};
 	size_t *values = c->entry;
 
@@ -152,6 +155,8 @@ static void check_entry(struct checker *c, size_t entry)
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		size_t value = values[rules[i].name];
 
+		if (value != JSON_NONE && rules[i].types & TYPE(json_type(c->doc, value)))
+			continue;
 		if (value == JSON_NONE ? rules[i].is_required
 				       : !fits(c->doc, value, rules[i].wanted))
 			checker_check_type(c, ERROR, entry, value,
@@ -224,15 +229,20 @@ static void check_top(struct checker *c)
 	check_repeated_top(c);
 }
 
-static void run_checks(struct checker *c)
+static void checker_begin(struct checker *c, const char *text)
 {
 	*c->summary = (struct info_summary){ 0 };
 	c->doc = &c->info->doc;
 	c->line = 1;
-	c->line_end = c->doc->text;
+	c->line_end = text;
 	c->first_start = JSON_NONE;
 	for (size_t i = 0; i < N_ENTRY; i++)
 		c->entry[i] = JSON_NONE;
+}
+
+static void run_checks(struct checker *c)
+{
+	checker_begin(c, c->info->doc.text);
 	check_top(c);
 	if (c->issues)
 		checker_look_into_top(c);
@@ -249,6 +259,58 @@ int info_validate(const struct info *info, struct info_summary *summary, struct 
 
 	run_checks(&c);
 	return summary->n_errors ? -1 : 0;
+}
+
+/* ---- in passing ---- */
+
+struct skim {
+	struct checker checker;
+	const struct info_skim_runs *runs;
+};
+
+static void skim_entry(void *arg, const struct json *doc, size_t entry)
+{
+	struct skim *skim = arg;
+	const struct info_skim_runs *runs = skim->runs;
+
+	skim->checker.entry[RUN_ID] = JSON_NONE;
+	check_entry(&skim->checker, entry);
+	skim->checker.index++;
+	if (skim->checker.entry[RUN_ID] == JSON_NONE)
+		return;
+	for (size_t i = 0; i < runs->n; i++)
+		if (runs->ids[i] && json_string_is(doc, skim->checker.entry[RUN_ID], runs->ids[i]))
+			runs->found[i] = true;
+}
+
+/* True if there is no fault at all; what the first one is, info_validate() tells better. */
+static bool skim_text(struct info *info, const char *name, const char *text, size_t len,
+		      const struct info_skim_runs *runs, struct info_summary *summary)
+{
+	struct err first = ERR_INIT;
+	struct skim skim = {
+		.checker = { .info = info, .summary = summary, .err = &first },
+		.runs = runs,
+	};
+	const struct json_stream stream = { "training_history", skim_entry, &skim };
+
+	checker_begin(&skim.checker, text);
+	if (info_open_stream(info, name, text, len, &stream, &first) < 0)
+		return false;
+	check_top(&skim.checker);
+	summary->n_entries = skim.checker.index;
+	return !summary->n_errors && summary->n_entries == info_entry_count(info);
+}
+
+int info_skim(struct info *info, const char *name, const char *text, size_t len,
+	      const struct info_skim_runs *runs, struct info_summary *summary, struct err *err)
+{
+	if (skim_text(info, name, text, len, runs, summary))
+		return 0;
+	info_release(info);
+	if (info_open(info, name, text, len, err) < 0 || info_validate(info, summary, err) < 0)
+		return -1;
+	return err_set(err, ERR_INTERNAL, "%s: two readings of it disagree", name);
 }
 
 bool info_check(const char *name, const char *text, size_t len, struct info_issues *issues,

@@ -70,6 +70,10 @@ void checker_keep_open_error(struct info_issues *issues, const char *name, const
 /* An integer that may count steps? */
 bool checker_is_count(const struct json *doc, size_t token);
 
+/* info_open() with json_parse_stream(); 'stream' NULL: all tokens stay. */
+int info_open_stream(struct info *info, const char *name, const char *text, size_t len,
+		     const struct json_stream *stream, struct err *err);
+
 /* What only info_check() asks: within the entry at hand, at the top, and over all. */
 void checker_look_into_entry(struct checker *c, size_t entry);
 void checker_look_into_top(struct checker *c);

@@ -12,10 +12,10 @@ static const char *const design_keys[] = {
 
 /* The order in which additive members are printed. */
 static const char *const extra_keys[] = {
-	"run_id",      "status",	 "base_model", "final_checkpoint",
-	"parents",     "inherited_from", "nonfinite",  "git",
-	"environment", "command",	 "plugin",     "sources",
-	"planned",     "dataset_digest", "tags",       "notes",
+	"run_id",	  "status",    "base_model", "final_checkpoint", "parents",
+	"inherited_from", "nonfinite", "git",	     "environment",	 "usage",
+	"command",	  "plugin",    "sources",    "planned",		 "dataset_digest",
+	"tags",		  "notes",
 };
 
 static bool is_one_of(const char *key, const char *const *keys, size_t n)

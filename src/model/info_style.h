@@ -15,7 +15,10 @@ struct info_style {
 	struct str after;     /* behind the last one */
 };
 
-#define INFO_STYLE_INIT { .before = STR_INIT, .separator = STR_INIT, .after = STR_INIT }
+#define INFO_STYLE_INIT                                                      \
+	{                                                                    \
+		.before = STR_INIT, .separator = STR_INIT, .after = STR_INIT \
+	}
 
 /* Fill 'style', an initialised one, from a record that passed info_validate(). */
 void info_style_detect(const struct info *info, struct info_style *style);

@@ -26,6 +26,9 @@
 #define REREAD_MS 2000
 #define REREAD_NAP_NS 20000000
 
+/* The members before training_history, with room for long names. */
+#define HEAD_SIZE 4096
+
 /* A spooled entry may carry the record that a new one inherits from, escaped. */
 #define SPOOL_LIMIT (2 * FILE_LIMIT)
 #define SPOOL_SCHEMA "thhost.spool/1"
@@ -34,7 +37,7 @@ struct append {
 	const struct store_request *request;
 	struct lock lock;
 	struct str old;
-	struct str text;	     /* the new one */
+	struct info_change change;   /* what becomes of 'old' */
 	struct file_version version; /* of 'old' */
 	struct info_summary *after;
 	struct err *err;
@@ -120,6 +123,7 @@ static int read_old(struct append *a)
 	a->version = (struct file_version){ .exists = false };
 	if (file_read(a->request->dirfd, RECORD_NAME, FILE_LIMIT, &a->old, &a->version, &err) == 0)
 		return 0;
+	str_clear(&a->old);
 	if (err.code == ERR_NOT_FOUND)
 		return 0;
 	a->version.exists = true; /* something is there, and it stays as it is */
@@ -152,8 +156,8 @@ static int keep_as_it_is(struct append *a)
 		result = info_validate(&info, a->after, a->err);
 	a->after->already = true;
 	a->after->n_added = 0;
-	str_clear(&a->text);
-	str_add(&a->text, a->old.buf, a->old.len);
+	info_change_release(&a->change);
+	a->change.len = a->old.len;
 	info_release(&info);
 	return result;
 }
@@ -162,8 +166,8 @@ static int build_text(struct append *a)
 {
 	if (a->refuse_same && has_same(a))
 		return keep_as_it_is(a);
-	return info_append(a->request->path, a->version.exists ? &a->old : NULL, a->request->append,
-			   &a->text, a->after, a->err);
+	return info_change_make(a->request->path, a->version.exists ? &a->old : NULL,
+				a->request->append, &a->change, a->after, a->err);
 }
 
 /* Read the record and make the new text, with patience for a program that writes it in place. */
@@ -181,12 +185,12 @@ static int prepare(struct append *a)
 		hint_at_backup(a);
 		return -1;
 	}
-	if (a->text.len > FILE_LIMIT)
+	if (a->change.len > FILE_LIMIT)
 		return err_set(a->err, ERR_INVALID, "%s: would be larger than %u bytes",
 			       a->request->path, FILE_LIMIT);
-	if (a->text.len > LARGE_FILE)
+	if (a->change.len > LARGE_FILE)
 		log_warn("'%s' has %zu bytes; each append rewrites them all", a->request->path,
-			 a->text.len);
+			 a->change.len);
 	return 0;
 }
 
@@ -195,8 +199,31 @@ static int fence(void *arg, struct err *err)
 	return lock_check(arg, err);
 }
 
+/*
+ * The new text as it is written: the old one's bytes where they lie, and what the edits put in
+ * between. The number of pieces.
+ */
+static size_t cut_pieces(const struct append *a, struct file_piece pieces[2 * INFO_MAX_EDITS + 1])
+{
+	size_t n = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < a->change.n; i++) {
+		const struct json_edit *edit = &a->change.edits[i];
+
+		pieces[n++] = (struct file_piece){ a->old.buf + at, edit->start - at };
+		pieces[n++] = (struct file_piece){ edit->data, edit->len };
+		at = edit->start + edit->old_len;
+	}
+	pieces[n++] = (struct file_piece){ a->old.buf + at, a->old.len - at };
+	return n;
+}
+
 static enum file_result replace(struct append *a)
 {
+	struct file_piece pieces[2 * INFO_MAX_EDITS + 1];
+	size_t n = cut_pieces(a, pieces);
+
 	const struct file_replace_options options = {
 		.expected = &a->version,
 		.expected_text = a->version.exists ? &a->old : NULL,
@@ -206,8 +233,7 @@ static enum file_result replace(struct append *a)
 		.must_be_new = !a->version.exists,
 	};
 
-	return file_replace(a->request->dirfd, RECORD_NAME, a->text.buf, a->text.len, &options,
-			    a->err);
+	return file_replace_pieces(a->request->dirfd, RECORD_NAME, pieces, n, &options, a->err);
 }
 
 static enum store_result append_locked(struct append *a)
@@ -257,13 +283,13 @@ static enum store_result append_to(const struct store_request *request, bool ref
 {
 	enum store_result result = STORE_UNCHANGED;
 	bool was_elsewhere = is_elsewhere(request); /* a 'path' for show: nothing to compare */
-	struct info_summary unused;
+	struct info_summary unused = { .n_entries = 0 };
 	struct err own = ERR_INIT;
 	struct append a = {
 		.request = request,
 		.lock = LOCK_INIT,
 		.old = STR_INIT,
-		.text = STR_INIT,
+		.change = INFO_CHANGE_INIT,
 		.after = after ? after : &unused,
 		.err = &own,
 		.refuse_same = refuse_same,
@@ -286,7 +312,7 @@ static enum store_result append_to(const struct store_request *request, bool ref
 	if (result == STORE_NOT_DURABLE && !err->hint[0])
 		err_hint(err, "repeat the command: what is there already is not written twice");
 	str_release(&a.old);
-	str_release(&a.text);
+	info_change_release(&a.change);
 	return result;
 }
 
@@ -302,6 +328,23 @@ int store_read(int dirfd, const char *path, struct str *out, struct err *err)
 		return 0;
 	err_path(err, path);
 	return err_prefix(err, "%s", path);
+}
+
+char *store_string(int dirfd, const char *path, const char *key)
+{
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct err ignored = ERR_INIT;
+	char *value = NULL;
+
+	if (file_read_head(dirfd, RECORD_NAME, HEAD_SIZE, &text, &ignored) == 0)
+		value = info_head_string(text.buf, text.len, key);
+	if (!value && text.len == HEAD_SIZE && store_read(dirfd, path, &text, &ignored) == 0 &&
+	    info_open(&info, path, text.buf, text.len, &ignored) == 0)
+		value = info_string(&info, key);
+	info_release(&info);
+	str_release(&text);
+	return value;
 }
 
 /* ---- into the spool ---- */

@@ -17,16 +17,16 @@
 #define RECORD_BACKUP ".training_info.json.bak"
 
 enum store_result {
-	STORE_UNCHANGED = -1,  /* see err; the entry is not in the file */
+	STORE_UNCHANGED = -1, /* see err; the entry is not in the file */
 	STORE_DONE = 0,
 	STORE_NOT_DURABLE = 1, /* in place, but the directory could not be synced; see err */
 	STORE_ALREADY = 2,     /* the entry was there; the file was rewritten as it was */
 };
 
 struct store_request {
-	int dirfd;               /* the stage directory */
-	const char *where;       /* "exp_1/stage1_hrds", for messages */
-	const char *path;        /* path of the record as the user would type it, for messages */
+	int dirfd;	   /* the stage directory */
+	const char *where; /* "exp_1/stage1_hrds", for messages */
+	const char *path;  /* path of the record as the user would type it, for messages */
 	const struct info_append *append;
 	int lock_timeout_ms;
 };
@@ -36,6 +36,10 @@ enum store_result store_append(const struct store_request *request, struct info_
 
 /* Read the record of stage directory 'dirfd' without a lock: always a whole document. */
 int store_read(int dirfd, const char *path, struct str *out, struct err *err);
+
+/* A string at the top of that record in fresh memory, or NULL: not there, or no record. Reads no more
+ * than the first few members where that is enough; store_append() looks at all. */
+char *store_string(int dirfd, const char *path, const char *key);
 
 /*
  * Put the request into the spool because of 'why' (from store_append()); 'where' gets the path.

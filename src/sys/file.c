@@ -163,6 +163,28 @@ int file_read(int dirfd, const char *name, size_t limit, struct str *out,
 	return result;
 }
 
+int file_read_head(int dirfd, const char *name, size_t max, struct str *out, struct err *err)
+{
+	int fd = open_regular(dirfd, name, err);
+	ssize_t n;
+
+	str_clear(out);
+	if (fd < 0)
+		return -1;
+	str_reserve(out, max);
+	do
+		n = pread(fd, out->buf, max, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		err_errno(err, ERR_FAILED, "cannot read '%s'", name);
+	close(fd); /* nothing was written: nothing to learn from it */
+	if (n < 0)
+		return -1;
+	out->len = (size_t)n;
+	out->buf[out->len] = '\0';
+	return 0;
+}
+
 int file_read_path(const char *path, size_t limit, struct str *out, struct err *err)
 {
 	int fd = open_for_reading(AT_FDCWD, path, 0);

@@ -36,7 +36,10 @@ struct file_version {
 int file_read(int dirfd, const char *name, size_t limit, struct str *out,
 	      struct file_version *version, struct err *err);
 
-/* The same by path, links followed: for files that a user names (plugins, configuration). */
+/* Its first 'max' bytes, or all if it has less; else as file_read(). */
+int file_read_head(int dirfd, const char *name, size_t max, struct str *out, struct err *err);
+
+/* file_read() by path, links followed: for files that a user names (plugins, configuration). */
 int file_read_path(const char *path, size_t limit, struct str *out, struct err *err);
 
 /* What is there now. 0, or -1 (ERR_FAILED) if that cannot be told. */
@@ -52,7 +55,7 @@ int file_check_regular(const struct file_version *version, const char *name, str
 struct file_replace_options {
 	const struct file_version *expected; /* replace only this version, else ERR_BUSY */
 	const struct str *expected_text;     /* ... with this content: mtimes may be too coarse */
-	const char *backup;                  /* keep the old version under this name */
+	const char *backup;		     /* keep the old version under this name */
 	int (*fence)(void *arg, struct err *err); /* last check before the commit; -1 stops it */
 	void *fence_arg;
 	bool must_be_new; /* ERR_BUSY if the name exists */
@@ -68,6 +71,16 @@ struct file_replace_options {
  */
 enum file_result file_replace(int dirfd, const char *name, const char *data, size_t len,
 			      const struct file_replace_options *options, struct err *err);
+
+/* The same with the data in 'n' pieces, which need not be put together in memory first. */
+struct file_piece {
+	const char *data;
+	size_t len;
+};
+
+enum file_result file_replace_pieces(int dirfd, const char *name, const struct file_piece *pieces,
+				     size_t n, const struct file_replace_options *options,
+				     struct err *err);
 
 /*
  * Remove temporary files of 'name' older than 'age_s' seconds; call it under the lock. The count.

@@ -18,6 +18,8 @@ struct reader {
 	const char *end;
 	unsigned flags;
 	struct err *err;
+	const struct json_stream *stream; /* may be NULL */
+	uint32_t streamed;		  /* token of its array, once that was met */
 	size_t depth;
 	uint32_t open[JSON_MAX_DEPTH];	/* token of each open container */
 	uint32_t items[JSON_MAX_DEPTH]; /* commas met in it */
@@ -105,16 +107,28 @@ static inline bool is_blank(char c)
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* Records are indented, so most blanks come as runs after a newline: eight at a time. */
+/* To the first byte that is no space: eight at a time where the lowest address is the lowest byte. */
+static inline const char *skip_spaces(const char *s, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	while (end - s >= 8) {
+		uint64_t other = load_eight(s) ^ EVERY_BYTE(' ');
+
+		if (other)
+			return s + (__builtin_ctzll(other) >> 3);
+		s += 8;
+	}
+#endif
+	while (s < end && *s == ' ')
+		s++;
+	return s;
+}
+
+/* Records are indented, so most blanks come as runs of spaces after a newline. */
 static inline const char *skip_blanks(const char *s, const char *end)
 {
-	if (s < end && (unsigned char)*s > ' ')
-		return s;
-	while (s < end && is_blank(*s)) {
-		s++;
-		while (end - s >= 8 && load_eight(s) == EVERY_BYTE(' '))
-			s += 8;
-	}
+	while (s < end && is_blank(*s))
+		s = skip_spaces(s + 1, end);
 	return s;
 }
 
@@ -331,6 +345,24 @@ static inline const char *close_container(struct reader *r, const char *after, u
 	return after;
 }
 
+/* The array just opened is the one whose elements somebody waits for, if its key says so. */
+static void note_stream(struct reader *r)
+{
+	uint32_t array = r->open[1];
+
+	if (r->closer[0] == '}' && r->closer[1] == ']' &&
+	    json_string_is(r->doc, array - 1, r->stream->key))
+		r->streamed = array;
+}
+
+/* An element of the streamed array is complete; its tokens are the last ones. */
+static void hand_out(struct reader *r, bool drop)
+{
+	r->stream->item(r->stream->arg, r->doc, r->streamed + 1);
+	if (drop)
+		r->doc->n = r->streamed + 1;
+}
+
 /* An opening bracket, and the key after '{'. Only an empty container is a complete value. */
 static inline const char *open_container(struct reader *r, const char *s, bool *complete)
 {
@@ -342,6 +374,8 @@ static inline const char *open_container(struct reader *r, const char *s, bool *
 	r->items[r->depth] = 0;
 	r->closer[r->depth++] = is_object ? '}' : ']';
 	add_token(r, is_object ? JSON_OBJECT : JSON_ARRAY, s, s + 1);
+	if (r->stream && r->depth == 2)
+		note_stream(r);
 	s = skip_blanks(s + 1, r->end);
 	if (s < r->end && *s == r->closer[r->depth - 1])
 		return close_container(r, s + 1, 0);
@@ -373,12 +407,17 @@ static inline const char *continue_container(struct reader *r, const char *s, bo
 	s = skip_blanks(s, r->end);
 	if (s < r->end && *s == ',') {
 		*complete = false;
+		if (r->open[r->depth - 1] == r->streamed)
+			hand_out(r, true);
 		r->items[r->depth - 1]++;
 		s = skip_blanks(s + 1, r->end);
 		return closer == '}' ? read_key(r, s, "a key after ','") : s;
 	}
-	if (s < r->end && *s == closer)
+	if (s < r->end && *s == closer) {
+		if (r->open[r->depth - 1] == r->streamed)
+			hand_out(r, false);
 		return close_container(r, s + 1, r->items[r->depth - 1] + 1);
+	}
 	return fail_expected(r, s,
 			     closer == '}' ? "',' or '}' after a value"
 					   : "',' or ']' after a value");
@@ -426,10 +465,17 @@ static int check_text(const char *name, const char *text, size_t len, struct err
 	return wrong ? err_set(err, ERR_INVALID, "%s:1:1: %s", name, wrong) : 0;
 }
 
-int json_parse(struct json *doc, const char *name, const char *text, size_t len, unsigned flags,
-	       struct err *err)
+int json_parse_stream(struct json *doc, const char *name, const char *text, size_t len,
+		      unsigned flags, const struct json_stream *stream, struct err *err)
 {
-	struct reader r = { .doc = doc, .name = name, .flags = flags, .err = err };
+	struct reader r = {
+		.doc = doc,
+		.name = name,
+		.flags = flags,
+		.err = err,
+		.stream = stream,
+		.streamed = UINT32_MAX, /* no token: there are fewer than bytes of text */
+	};
 
 	doc->text = text;
 	doc->len = len;
@@ -438,6 +484,12 @@ int json_parse(struct json *doc, const char *name, const char *text, size_t len,
 		return -1;
 	r.end = text + len;
 	return read_document(&r, text) ? 0 : -1;
+}
+
+int json_parse(struct json *doc, const char *name, const char *text, size_t len, unsigned flags,
+	       struct err *err)
+{
+	return json_parse_stream(doc, name, text, len, flags, NULL, err);
 }
 
 void json_release(struct json *doc)

@@ -33,9 +33,9 @@ enum json_type {
 
 /* 16 bytes, so that a big record's tokens stay small beside its text. */
 struct json_token {
-	uint32_t start; /* of the text, quotes and brackets included */
-	uint32_t end;	/* one past it */
-	uint32_t next;	/* index of the token after this one and all it contains */
+	uint32_t start;	    /* of the text, quotes and brackets included */
+	uint32_t end;	    /* one past it */
+	uint32_t next;	    /* index of the token after this one and all it contains */
 	unsigned size : 28; /* of an array, an object (members); in a string 1: has escapes */
 	unsigned type : 4;  /* enum json_type */
 };
@@ -48,7 +48,10 @@ struct json {
 	size_t cap;
 };
 
-#define JSON_INIT { .text = NULL, .len = 0, .tokens = NULL, .n = 0, .cap = 0 }
+#define JSON_INIT                                                        \
+	{                                                                \
+		.text = NULL, .len = 0, .tokens = NULL, .n = 0, .cap = 0 \
+	}
 #define JSON_NONE SIZE_MAX
 #define JSON_MAX_DEPTH 64
 #define JSON_MAX_LEN ((1u << 28) - 1) /* bytes of text; what the tokens' offsets can hold */
@@ -66,6 +69,21 @@ enum json_flags {
 int json_parse(struct json *doc, const char *name, const char *text, size_t len, unsigned flags,
 	       struct err *err);
 void json_release(struct json *doc);
+
+/*
+ * The same for a text whose bulk is one long array, a member of the outermost object: 'item' is
+ * called for each element as soon as it is complete, and its tokens are dropped when the next one
+ * begins. Afterwards the array counts all of its elements ('size') but holds only the last: it is
+ * what json_first() gives, and nothing comes after it.
+ */
+struct json_stream {
+	const char *key; /* of the array */
+	void (*item)(void *arg, const struct json *doc, size_t item);
+	void *arg;
+};
+
+int json_parse_stream(struct json *doc, const char *name, const char *text, size_t len,
+		      unsigned flags, const struct json_stream *stream, struct err *err);
 
 /* The value of member 'key' of object 'object', or JSON_NONE; also JSON_NONE if it is no object. */
 size_t json_member(const struct json *doc, size_t object, const char *key);

@@ -31,7 +31,8 @@
 /* ".NAME.tmp." + 10 digits of a pid + "." + 16 hex digits must fit in NAME_MAX. */
 #define NAME_ROOM (NAME_MAX - 1 - 5 - 10 - 1 - 16)
 
-#define COMPARE_BLOCK (64 << 10)
+/* What is read or written at a time; pieces above it are written as they are. */
+#define BLOCK (64 << 10)
 
 /* Both inodes of an exchange get their ctime in one call; a coarse clock ticks in 4 to 10 ms. */
 #define SAME_MOMENT_NS 20000000
@@ -39,8 +40,8 @@
 struct swap {
 	int dirfd;
 	const char *name;
-	const char *data;
-	size_t len;
+	const struct file_piece *pieces;
+	size_t n_pieces;
 	const struct file_replace_options *options;
 	struct err *err;
 
@@ -143,26 +144,97 @@ static int make_temporary(struct swap *s)
 	return 0;
 }
 
-/* 1 if 'fd' holds exactly these bytes, 0 if not, -1 with errno. */
-static int has_content(int fd, const char *data, size_t len)
+/* ---- data in pieces ---- */
+
+struct cursor {
+	const struct file_piece *piece;
+	size_t n;  /* pieces from here on */
+	size_t at; /* bytes of the first one that are behind us */
+};
+
+/* The next bytes, at most 'max' and of one piece; their number, 0 at the end. */
+static size_t next_bytes(struct cursor *c, size_t max, const char **data)
 {
-	char block[COMPARE_BLOCK];
-	size_t at = 0;
+	size_t len;
+
+	while (c->n && c->at == c->piece->len) {
+		c->piece++;
+		c->n--;
+		c->at = 0;
+	}
+	if (!c->n)
+		return 0;
+	len = c->piece->len - c->at < max ? c->piece->len - c->at : max;
+	*data = c->piece->data + c->at;
+	c->at += len;
+	return len;
+}
+
+/* True if the next 'len' bytes of the pieces are those at 'block'. */
+static bool continues_with(struct cursor *c, const char *block, size_t len)
+{
+	const char *data;
+
+	while (len) {
+		size_t n = next_bytes(c, len, &data);
+
+		if (!n || memcmp(block, data, n) != 0)
+			return false;
+		block += n;
+		len -= n;
+	}
+	return true;
+}
+
+/* 1 if 'fd' holds exactly these bytes, 0 if not, -1 with errno. */
+static int has_content(int fd, const struct file_piece *pieces, size_t n_pieces)
+{
+	struct cursor c = { .piece = pieces, .n = n_pieces };
+	char block[BLOCK];
+	const char *rest;
+	off_t at = 0;
 
 	for (;;) {
-		ssize_t n = pread(fd, block, sizeof(block), (off_t)at);
+		ssize_t n = pread(fd, block, sizeof(block), at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
 		if (n == 0)
-			return at == len;
-		if ((size_t)n > len - at || memcmp(block, data + at, (size_t)n) != 0)
+			return next_bytes(&c, 1, &rest) == 0;
+		if (!continues_with(&c, block, (size_t)n))
 			return 0;
-		at += (size_t)n;
+		at += n;
 	}
 }
+
+/* Small pieces go together in one write, large ones as they are. */
+static int write_pieces(const struct swap *s)
+{
+	char block[BLOCK];
+	size_t used = 0;
+
+	for (size_t i = 0; i < s->n_pieces; i++) {
+		const struct file_piece *piece = &s->pieces[i];
+
+		if (used + piece->len > BLOCK) {
+			if (file_write_all(s->tmp_fd, block, used, s->err, s->name) < 0)
+				return -1;
+			used = 0;
+		}
+		if (piece->len > BLOCK) {
+			if (file_write_all(s->tmp_fd, piece->data, piece->len, s->err, s->name) < 0)
+				return -1;
+		} else if (piece->len) {
+			memcpy(block + used, piece->data, piece->len);
+			used += piece->len;
+		}
+	}
+	return file_write_all(s->tmp_fd, block, used, s->err, s->name);
+}
+
+/* ---- */
 
 static int close_temporary(struct swap *s)
 {
@@ -178,13 +250,13 @@ static int fill_temporary(struct swap *s)
 {
 	int same;
 
-	if (file_write_all(s->tmp_fd, s->data, s->len, s->err, s->name) < 0)
+	if (write_pieces(s) < 0)
 		return -1;
 	if (s->old.exists && meta_copy(s->tmp_fd, s->old_fd, &s->old, s->name, s->err) < 0)
 		return -1;
 	if (fsync(s->tmp_fd) < 0)
 		return err_errno(s->err, ERR_FAILED, "cannot write '%s' to the disk", s->name);
-	same = has_content(s->tmp_fd, s->data, s->len);
+	same = has_content(s->tmp_fd, s->pieces, s->n_pieces);
 	if (same < 0)
 		return err_errno(s->err, ERR_FAILED, "cannot read back '%s'", s->name);
 	if (!same)
@@ -328,6 +400,7 @@ static enum file_result explain_failure(struct swap *s, int number)
 static bool is_the_old_one(const struct swap *s)
 {
 	const struct str *text = s->options->expected_text;
+	const struct file_piece piece = { text ? text->buf : NULL, text ? text->len : 0 };
 	struct err ignored = ERR_INIT;
 	struct file_version now;
 
@@ -340,7 +413,7 @@ static bool is_the_old_one(const struct swap *s)
 	if (now.dev != s->old.dev || now.ino != s->old.ino || now.size != s->old.size ||
 	    now.mtime_ns != s->old.mtime_ns)
 		return false;
-	return !text || has_content(s->old_fd, text->buf, text->len) != 0;
+	return !text || has_content(s->old_fd, &piece, 1) != 0;
 }
 
 /* Another name for the foreign version: it is about to move once more. */
@@ -442,16 +515,17 @@ static enum file_result commit(struct swap *s)
 	return FILE_DONE;
 }
 
-enum file_result file_replace(int dirfd, const char *name, const char *data, size_t len,
-			      const struct file_replace_options *options, struct err *err)
+enum file_result file_replace_pieces(int dirfd, const char *name, const struct file_piece *pieces,
+				     size_t n, const struct file_replace_options *options,
+				     struct err *err)
 {
 	static const struct file_replace_options plain;
 	enum file_result result = FILE_UNCHANGED;
 	struct swap s = {
 		.dirfd = dirfd,
 		.name = name,
-		.data = data,
-		.len = len,
+		.pieces = pieces,
+		.n_pieces = n,
 		.options = options ? options : &plain,
 		.err = err,
 		.old_fd = -1,
@@ -468,6 +542,14 @@ enum file_result file_replace(int dirfd, const char *name, const char *data, siz
 	if (s.old_fd >= 0)
 		close(s.old_fd);
 	return result;
+}
+
+enum file_result file_replace(int dirfd, const char *name, const char *data, size_t len,
+			      const struct file_replace_options *options, struct err *err)
+{
+	const struct file_piece piece = { data, len };
+
+	return file_replace_pieces(dirfd, name, &piece, 1, options, err);
 }
 
 /* ---- leftovers ---- */

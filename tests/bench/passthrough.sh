@@ -36,13 +36,15 @@ through_us() {
 	if [ -n "${UNIT:-}" ]; then
 		lua5.4 "$dir/run.lua" "$UNIT" "$dir/log" cat "$dir/input" | cat >/dev/null
 	else
-		"$thhost" run --no-record -- cat "$dir/input" | cat >/dev/null
+		"$thhost" run stage1 --root "$dir" --exp exp --dataset d --no-record -- \
+			cat "$dir/input" | cat >/dev/null
 	fi
 }
 
 # one run of $1: "wall cpu" in seconds, added to a file of its name
 run_one() {
-	rm -f "$dir/log"
+	rm -rf "$dir/log" "$dir/exp"
+	mkdir "$dir/exp"
 	TIMEFORMAT='%R %U %S'
 	{ time "$1"; } 2>&1 | awk 'NF == 3 { print $1, $2 + $3 }' >>"$dir/$1"
 }
