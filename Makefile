@@ -69,7 +69,7 @@ UNIT_OBJECTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/obj/%.o)
 # The module is loaded into a running Lua: no second copy of liblua, and position-independent code.
 PIC_OBJECTS := $(patsubst $(BUILD)/obj/%.o,$(BUILD)/pic/%.o,$(filter-out $(BUILD)/obj/script/% \
 	$(BUILD)/obj/cli/% $(BUILD)/obj/app/%,$(OBJECTS)))
-APP_PIC_OBJECTS := $(BUILD)/pic/app/progress.o $(BUILD)/pic/app/sample.o
+APP_PIC_OBJECTS := $(BUILD)/pic/app/progress.o $(BUILD)/pic/app/sample.o $(BUILD)/pic/app/cursor.o
 
 .PHONY: all
 all: $(BUILD)/thhost
@@ -91,15 +91,23 @@ $(BUILD)/libthhost.a: $(LIB_OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/obj/%.o: src/%.c | needs
+# Other flags make other objects: the stamp changes when they do.
+STAMP := $(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS)
+$(BUILD)/flags: force | needs
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(STAMP))' | cmp -s - $@ || \
+		printf '%s\n' '$(subst ','\'',$(STAMP))' >$@
+.PHONY: force
+
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/pic/%.o: src/%.c | needs
+$(BUILD)/pic/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -fPIC -c -o $@ $<
 
-$(BUILD)/tests/obj/%.o: tests/unit/%.c | needs
+$(BUILD)/tests/obj/%.o: tests/unit/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(OUR_CFLAGS)) -Itests/unit $(CFLAGS) -fPIC -c -o $@ $<
 

@@ -37,7 +37,7 @@ local M = {
 		events = "runs/*/events.out.tfevents.*?",
 	},
 	metrics = {
-		f1 = { goal = "max", min = 0, max = 1 },
+		f1 = { goal = "max", min = 0, max = 1, primary = true },
 		macro_f1 = { goal = "max", min = 0, max = 1 },
 		macro_f1_all = { goal = "max", min = 0, max = 1 },
 		precision = { goal = "max", min = 0, max = 1 },

@@ -18,7 +18,7 @@ local M = {
 	requires = { "stage1" },
 	inputs = { log = "@log?", features = "*_line_features*.pkl?" },
 	metrics = {
-		num_documents = { goal = "max", min = 0 },
+		num_documents = { goal = "max", min = 0, primary = true },
 		num_chunks = { goal = "max", min = 0 },
 		pages = { goal = "max", min = 0, unit = "pages" },
 	},

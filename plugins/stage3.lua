@@ -17,7 +17,7 @@ local M = {
 	requires = { "stage2" },
 	inputs = { log = "@log", checkpoints = "*.pt?" },
 	metrics = {
-		accuracy = { goal = "max", min = 0, max = 1 },
+		accuracy = { goal = "max", min = 0, max = 1, primary = true },
 		val_loss = { goal = "min" },
 		train_loss = { goal = "min" },
 	},

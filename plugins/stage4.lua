@@ -18,7 +18,7 @@ local M = {
 	requires = { "stage2" },
 	inputs = { log = "@log", checkpoints = "*.pt?" },
 	metrics = {
-		macro_f1 = { goal = "max", min = 0, max = 1 },
+		macro_f1 = { goal = "max", min = 0, max = 1, primary = true },
 		accuracy = { goal = "max", min = 0, max = 1 },
 		precision = { goal = "max", min = 0, max = 1 },
 		recall = { goal = "max", min = 0, max = 1 },

@@ -32,6 +32,7 @@
 ---@field min? number
 ---@field max? number
 ---@field required? boolean an entry without it is refused
+---@field primary? boolean stands first in the entry, and so in listings and the status line
 ---@field unit? string for display, for example "pages", "%", "s"
 
 --- Live progress: the host gives each line that contains `find` to `match`; the captures are numbers.

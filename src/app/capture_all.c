@@ -8,6 +8,12 @@
 #include "capture/secrets.h"
 #include "sys/json.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void add_command(struct str *out, char *const *argv, const struct strv *mask)
 {
 	struct strv masked = STRV_INIT;
@@ -51,4 +57,116 @@ void capture_texts_release(struct capture_texts *texts)
 	str_release(&texts->environment);
 	str_release(&texts->command);
 	strv_release(&texts->notes);
+}
+
+/* ---- beside a training ---- */
+
+static void print_texts(const struct capture_texts *texts, struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 0);
+
+	jsonw_object(&w);
+	if (texts->git.len)
+		jsonw_pair_raw(&w, "git", texts->git.buf);
+	if (texts->environment.len)
+		jsonw_pair_raw(&w, "environment", texts->environment.buf);
+	if (texts->command.len)
+		jsonw_pair_raw(&w, "command", texts->command.buf);
+	jsonw_end(&w);
+}
+
+/* The training may be told to stop, and still end well: then it is recorded, with all of this. */
+static void ignore_stops(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaction(numbers[i], &ignore, NULL);
+}
+
+static NORETURN void capture_and_leave(int fd, const struct conf *conf, char *const *argv,
+				       const char *cwd)
+{
+	struct capture_texts texts = CAPTURE_TEXTS_INIT;
+	struct str out = STR_INIT;
+	size_t sent = 0;
+
+	ignore_stops();
+	capture_all(&texts, conf, argv, cwd);
+	print_texts(&texts, &out);
+	while (sent < out.len) {
+		ssize_t n = write(fd, out.buf + sent, out.len - sent);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	_exit(0); /* what stdio holds is the parent's to write */
+}
+
+int capture_start(struct capture_job *job, const struct conf *conf, char *const *argv,
+		  const char *cwd)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -1;
+	job->pid = fork();
+	if (job->pid == 0)
+		capture_and_leave(fds[1], conf, argv, cwd);
+	close(fds[1]);
+	job->fd = fds[0];
+	if (job->pid > 0)
+		return 0;
+	close(fds[0]);
+	*job = (struct capture_job)CAPTURE_JOB_INIT;
+	return -1;
+}
+
+void capture_receive(struct capture_job *job)
+{
+	char block[4096];
+	ssize_t n = read(job->fd, block, sizeof(block));
+
+	if (n > 0)
+		str_add(&job->text, block, (size_t)n);
+	if (n > 0 || (n < 0 && errno == EINTR))
+		return;
+	close(job->fd);
+	job->fd = -1;
+}
+
+static void take_text(const struct json *doc, const char *key, struct str *out)
+{
+	size_t token = json_member(doc, 0, key);
+	char *raw;
+
+	if (token == JSON_NONE)
+		return;
+	raw = json_raw_copy(doc, token);
+	str_clear(out);
+	str_adds(out, raw);
+	free(raw);
+}
+
+void capture_finish(struct capture_job *job, struct capture_texts *texts)
+{
+	struct json doc = JSON_INIT;
+	struct err ignored = ERR_INIT; /* it was killed: there is nothing to tell */
+
+	while (job->fd >= 0)
+		capture_receive(job);
+	if (job->pid > 0)
+		while (waitpid(job->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	if (job->text.len &&
+	    json_parse(&doc, "capture", job->text.buf, job->text.len, JSON_STRICT, &ignored) == 0) {
+		take_text(&doc, "git", &texts->git);
+		take_text(&doc, "environment", &texts->environment);
+		take_text(&doc, "command", &texts->command);
+	}
+	json_release(&doc);
+	str_release(&job->text);
+	*job = (struct capture_job)CAPTURE_JOB_INIT;
 }

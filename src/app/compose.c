@@ -1,6 +1,8 @@
 #include "base/base.h"
 
 #include "app/record.h"
+
+#include "app/parents.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -17,7 +19,26 @@ void record_outcome_release(struct record_outcome *outcome)
 
 /* ---- the entry ---- */
 
+/* The telling metrics first: primary, required, those with a goal, the rest. */
+static int metric_rank(const char *name, const void *arg)
+{
+	const struct plugin_plan *plan = arg;
+
+	for (size_t i = 0; i < plan->n_metrics; i++) {
+		const struct plugin_metric *metric = &plan->metrics[i];
+
+		if (strcmp(metric->name, name) == 0)
+			return metric->is_primary    ? 0
+			       : metric->is_required ? 1
+			       : metric->goal	     ? 2
+						     : 3;
+	}
+	return 3;
+}
+
+/* 'plan': whose metrics these are, to put them in order; NULL: they stay as they come. */
 static int set_object(struct entry *entry, const char *extracted, const struct fields *given,
+		      const struct plugin_plan *plan,
 		      int (*set)(struct entry *, const char *, struct err *), struct err *err)
 {
 	struct fields *all = fields_new();
@@ -30,6 +51,8 @@ static int set_object(struct entry *entry, const char *extracted, const struct f
 	fields_print(given, &over);
 	if (result == 0 && !fields_empty(given))
 		result = fields_merge(all, "values", over.buf, err);
+	if (plan)
+		fields_order(all, metric_rank, plan);
 	fields_print(all, &text);
 	if (result == 0)
 		result = set(entry, fields_empty(all) ? "{}" : text.buf, err);
@@ -53,9 +76,9 @@ static int set_steps(struct entry *entry, const struct draft *draft, struct err 
 	} else {
 		err_set(err, draft->has_result ? ERR_PLUGIN : ERR_USAGE,
 			"how many steps ran is not known");
-		return err_hint(err, draft->has_result ?
-					     "the plugin found none; give --steps" :
-					     "give --steps, or --from DIR to have them read");
+		return err_hint(err, draft->has_result
+					     ? "the plugin found none; give --steps"
+					     : "give --steps, or --from DIR to have them read");
 	}
 	return 0;
 }
@@ -70,14 +93,36 @@ static void set_times(struct entry *entry, const struct draft *draft)
 	entry->start_time = first_of(values->start_time, draft->result.start_time, entry->end_time);
 }
 
-static void add_checkpoint(struct entry *entry, const char *name)
+/* Its size and digest, where it lies in the stage directory. */
+static void print_checkpoint(const struct draft *draft, const struct session *session,
+			     const char *name, struct jsonw *w)
+{
+	uint64_t limit = (uint64_t)conf_int(&session->conf, "record.digest_limit_mb") << 20;
+	struct digest digest;
+	struct err ignored = ERR_INIT;
+	char *path;
+
+	jsonw_pair_string(w, "name", name);
+	if (path_check_relative("checkpoint", name, &ignored) < 0)
+		return;
+	path = path_join(draft->dir.path, name);
+	if (digest_path(path, limit, &digest, &ignored) == 0) {
+		jsonw_pair_int(w, "size", (int64_t)digest.size);
+		if (digest.sha256[0])
+			jsonw_pair_string(w, "sha256", digest.sha256);
+	}
+	free(path);
+}
+
+static void add_checkpoint(struct entry *entry, const struct draft *draft,
+			   const struct session *session, const char *name)
 {
 	struct str json = STR_INIT;
 	struct jsonw w = jsonw_begin(&json, 0);
 	struct err ignored = ERR_INIT;
 
 	jsonw_object(&w);
-	jsonw_pair_string(&w, "name", name);
+	print_checkpoint(draft, session, name, &w);
 	jsonw_end(&w);
 	entry_add_extra(entry, "final_checkpoint", json.buf, &ignored);
 	str_release(&json);
@@ -124,24 +169,26 @@ static int add_json(struct entry *entry, const char *key, const char *json, stru
 }
 
 /* Everything beyond the design's keys, for entries that were extracted, run or captured. */
-static int add_extras(struct entry *entry, const struct draft *draft, struct err *err)
+static int add_extras(struct entry *entry, const struct draft *draft, const struct session *session,
+		      struct err *err)
 {
 	const struct run_context *context = &draft->context;
 	const char *status = context->status ? context->status : draft->result.outcome;
-	const char *checkpoint = draft->values->final_checkpoint ? draft->values->final_checkpoint :
-								    draft->result.final_checkpoint;
+	const char *checkpoint = draft->values->final_checkpoint ? draft->values->final_checkpoint
+								 : draft->result.final_checkpoint;
 
 	entry_add_extra_string(entry, "run_id", draft->run_id);
 	entry_add_extra_string(entry, "status", status ? status : "completed");
 	if (draft->base_model)
 		entry_add_extra_string(entry, "base_model", draft->base_model);
 	if (checkpoint && *checkpoint)
-		add_checkpoint(entry, checkpoint);
+		add_checkpoint(entry, draft, session, checkpoint);
 	if (draft->has_result)
 		add_plugin(entry, &draft->plan);
 	if (add_json(entry, "parents", draft->parents, err) < 0 ||
 	    add_json(entry, "git", context->git, err) < 0 ||
 	    add_json(entry, "environment", context->environment, err) < 0 ||
+	    add_json(entry, "usage", context->usage, err) < 0 ||
 	    add_json(entry, "command", context->command, err) < 0 ||
 	    add_json(entry, "sources", draft->result.sources, err) < 0 ||
 	    add_json(entry, "planned", draft->result.planned, err) < 0)
@@ -149,7 +196,8 @@ static int add_extras(struct entry *entry, const struct draft *draft, struct err
 	return 0;
 }
 
-static int compose(struct draft *draft, struct entry *entry, struct err *err)
+static int compose(struct draft *draft, const struct session *session, struct entry *entry,
+		   struct err *err)
 {
 	const struct values *values = draft->values;
 	const struct plugin_result *result = &draft->result;
@@ -158,11 +206,12 @@ static int compose(struct draft *draft, struct entry *entry, struct err *err)
 	entry->epochs = xstrdup_or_null(values->epochs ? values->epochs : result->epochs);
 	set_times(entry, draft);
 	if (set_steps(entry, draft, err) < 0 ||
-	    set_object(entry, result->metrics, values->metrics, entry_set_metrics, err) < 0 ||
-	    set_object(entry, result->hyperparams, values->hyperparams, entry_set_hyperparams,
+	    set_object(entry, result->metrics, values->metrics,
+		       draft->has_result ? &draft->plan : NULL, entry_set_metrics, err) < 0 ||
+	    set_object(entry, result->hyperparams, values->hyperparams, NULL, entry_set_hyperparams,
 		       err) < 0)
 		return -1;
-	if (draft->additive && add_extras(entry, draft, err) < 0)
+	if (draft->additive && add_extras(entry, draft, session, err) < 0)
 		return -1;
 	if (add_tags(entry, values, err) < 0)
 		return -1;
@@ -210,24 +259,27 @@ static int take_issues(const struct draft *draft, struct strv *warnings, struct 
 
 /* ---- putting it in ---- */
 
-static struct info_head head_of(const struct draft *draft, const struct session *session)
+/* What is not said follows the record that is there: 'name' is its model, or NULL. */
+static struct info_head head_of(const struct draft *draft, const struct session *session,
+				const char *name)
 {
 	const struct values *values = draft->values;
 	const char *configured =
 		conf_stage(&session->conf, values->stage, values->dataset, "model_name");
-	const char *checkpoint = values->final_checkpoint ? values->final_checkpoint :
-							     draft->result.final_checkpoint;
+	const char *checkpoint = values->final_checkpoint ? values->final_checkpoint
+							  : draft->result.final_checkpoint;
 	struct info_head head = {
-		.model_name = values->model_name ? values->model_name :
-			      configured && *configured ? configured :
-			      draft->plan.model_name    ? draft->plan.model_name :
-							  values->stage,
+		.model_name = values->model_name	  ? values->model_name
+			      : name			  ? name
+			      : configured && *configured ? configured
+			      : draft->plan.model_name	  ? draft->plan.model_name
+							  : values->stage,
 		.stage = values->stage,
 		.final_checkpoint = checkpoint,
-		.base_model = draft->origin     ? draft->origin :
-			      draft->base_model ? draft->base_model :
-						  "unknown",
-		.parents = draft->additive ? draft->parents : NULL,
+		.base_model = draft->origin	  ? draft->origin
+			      : draft->base_model ? draft->base_model
+						  : "unknown",
+		.parents = draft->additive || draft->has_parent ? draft->parents : NULL,
 	};
 
 	return head;
@@ -273,16 +325,30 @@ static int spool(const struct draft *draft, const struct store_request *request,
 	}
 	err_set(err, ERR_SPOOLED, "%s", why.msg);
 	err_path(err, request->path);
-	return err_hint(err, "the entry is safe in the spool (%.13s); mend the cause, then "
-			     "'thhost repair %s'", draft->run_id, draft->dir.ref);
+	return err_hint(err,
+			"the entry is safe in the spool (%.13s); mend the cause, then "
+			"'thhost repair %s'",
+			draft->run_id, draft->dir.ref);
+}
+
+/* Each command makes an entry of its own: one that may be there already must not be sent again. */
+static void refuse_repetition(const struct draft *draft, struct err *err)
+{
+	err->code = ERR_NOT_DURABLE;
+	err_hint(err,
+		 "do not repeat the command, the entry may be there already: 'thhost show %s' "
+		 "tells, 'thhost verify' checks the file",
+		 draft->dir.ref);
 }
 
 static int append(struct draft *draft, struct session *session, const struct entry *entry,
 		  enum spool_policy policy, struct record_outcome *outcome, struct err *err)
 {
 	char *path = path_join(draft->dir.path, RECORD_NAME);
+	char *name = parents_record_string(draft->has_parent ? &draft->parent : &draft->dir,
+					   "model_name");
 	struct info_append what = {
-		.head = head_of(draft, session),
+		.head = head_of(draft, session, name),
 		.entries = entry,
 		.n = 1,
 		.inherited = draft->has_parent ? &draft->parent_record : NULL,
@@ -299,11 +365,14 @@ static int append(struct draft *draft, struct session *session, const struct ent
 	int result = 0;
 
 	outcome->result = store_append(&request, &outcome->after, err);
+	if (outcome->result == STORE_NOT_DURABLE)
+		refuse_repetition(draft, err);
 	if (outcome->result == STORE_UNCHANGED) {
 		result = -1;
 		if (wants_spool(draft, policy, err->code))
 			spool(draft, &request, outcome, err);
 	}
+	free(name);
 	free(path);
 	return result;
 }
@@ -334,7 +403,7 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 	int result = name_run(draft, err);
 
 	if (result == 0)
-		result = compose(draft, &entry, err);
+		result = compose(draft, session, &entry, err);
 	if (result == 0) {
 		print_entry(&entry, &outcome->entry);
 		if (take_issues(draft, &outcome->warnings, &complaint) < 0 &&
@@ -345,6 +414,8 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 			strv_push(&outcome->warnings, complaint.msg);
 		}
 	}
+	if (result == 0)
+		result = draft_make_dir(draft, session, err);
 	if (result == 0)
 		result = append(draft, session, &entry, policy, outcome, err);
 	entry_release(&entry);
@@ -357,12 +428,11 @@ int draft_preview(struct draft *draft, struct session *session, struct str *out,
 	struct strv warnings = STRV_INIT;
 	int result = name_run(draft, err);
 
-	(void)session;
 	if (result == 0)
-		result = compose(draft, &entry, err);
+		result = compose(draft, session, &entry, err);
 	if (result == 0)
 		result = take_issues(draft, &warnings, err);
-	for (size_t i = 0; i < warnings.n; i++)
+	for (size_t i = 0; result == 0 && i < warnings.n; i++)
 		log_warn("%s", warnings.v[i]);
 	if (result == 0)
 		print_entry(&entry, out);

@@ -20,27 +20,12 @@ void draft_release(struct draft *draft)
 	plugin_result_release(&draft->result);
 }
 
-/* A first run makes its first experiment, as the pipeline's own manager does. */
-static int choose_experiment(struct draft *draft, struct session *session, bool create,
-			     struct err *err)
+static int make_experiment(struct draft *draft, struct session *session, struct err *err)
 {
 	struct values *values = draft->values;
-	struct layout *layout = &session->layout;
-	struct experiment *list = NULL;
 	struct str made = STR_INIT;
-	size_t n = 0;
-	int result = 0;
+	int result = layout_new_experiment(&session->layout, values->exp, &made, err);
 
-	if (!values->new_exp && values->exp)
-		return 0;
-	if (!values->new_exp) {
-		if (!create || layout_list_experiments(layout, &list, &n, err) < 0)
-			return create ? -1 : 0;
-		experiment_list_release(list, n);
-		if (n)
-			return 0;
-	}
-	result = layout_new_experiment(layout, values->new_exp ? values->exp : NULL, &made, err);
 	if (result == 0) {
 		log_notice("new experiment '%s'", made.buf);
 		free(values->exp);
@@ -59,7 +44,8 @@ static bool open_from_as_target(struct draft *draft, struct session *session)
 
 	if (!values->from || values->exp || values->new_exp)
 		return false;
-	if (parents_find_base(&session->layout, NULL, values->from, &place) && !place.checkpoint) {
+	if (parents_find_base(&session->layout, NULL, values->from, &place) && !place.checkpoint &&
+	    (!place.dir.stage || strcmp(place.dir.stage, values->stage) == 0)) {
 		draft->dir = place.dir;
 		place.dir = (struct stage_dir)STAGE_DIR_INIT;
 		is_target = true;
@@ -76,10 +62,49 @@ static int open_target(struct draft *draft, struct session *session, bool create
 		return session_resolve(session, values->exp, values->into, &draft->dir, err);
 	if (open_from_as_target(draft, session))
 		return 0;
-	if (choose_experiment(draft, session, create, err) < 0)
+	if (!create && values->new_exp) {
+		layout_plan_fresh(&session->layout, values->exp, values->stage, values->dataset,
+				  &draft->dir);
+		return 0;
+	}
+	if (!create)
+		return layout_plan_stage(&session->layout, values->exp, values->stage,
+					 values->dataset, &draft->dir, err);
+	if (values->new_exp && make_experiment(draft, session, err) < 0)
 		return -1;
 	return layout_open_stage(&session->layout, values->exp, values->stage, values->dataset,
-				 create, &draft->dir, err);
+				 true, &draft->dir, err);
+}
+
+int draft_make_dir(struct draft *draft, struct session *session, struct err *err)
+{
+	if (draft->dir.fd >= 0)
+		return 0;
+	stage_dir_release(&draft->dir);
+	return open_target(draft, session, true, err);
+}
+
+/* Is there no record yet, or one that began with the history of 'parent' already? */
+static bool may_begin_with(const struct draft *draft)
+{
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct err ignored = ERR_INIT;
+	bool has_entries = false;
+	bool is_heir = false;
+
+	if (store_read(draft->dir.fd, draft->dir.ref, &text, &ignored) == 0 &&
+	    info_open(&info, draft->dir.ref, text.buf, text.len, &ignored) == 0) {
+		has_entries = info_entry_count(&info) > 0;
+		for (size_t i = info_first_entry(&info); i != JSON_NONE && !is_heir;
+		     i = info_next_entry(&info, i))
+			is_heir = json_string_is(&info.doc,
+						 info_entry_member(&info, i, "inherited_from"),
+						 draft->parent.ref);
+	}
+	info_release(&info);
+	str_release(&text);
+	return !has_entries || is_heir;
 }
 
 /* --init-from is a dataset of this stage ("hrds") or any REF. */
@@ -100,6 +125,11 @@ static int open_parent(struct draft *draft, struct session *session, struct err 
 	if (strcmp(draft->parent.path, draft->dir.path) == 0)
 		return err_set(err, ERR_USAGE, "--init-from '%s' is the record itself",
 			       values->init_from);
+	if (!may_begin_with(draft)) {
+		err_set(err, ERR_USAGE, "'%s' has a history already; --init-from begins a new one",
+			draft->dir.ref);
+		return err_hint(err, "'--into %s' goes on with it", draft->dir.ref);
+	}
 	if (store_read(draft->parent.fd, draft->parent.ref, &draft->parent_record, err) < 0)
 		return err_prefix(err, "--init-from '%s'", values->init_from);
 	return 0;
@@ -146,13 +176,13 @@ static void take_base(struct draft *draft, struct session *session, const char *
 	draft->base_path = xstrdup(text);
 	if (parents_find_base(&session->layout, draft->dir.exp, text, &place) &&
 	    strcmp(place.dir.path, draft->dir.path) != 0) {
-		draft->base_model = place.checkpoint ? path_join(place.dir.ref, place.checkpoint) :
-						       xstrdup(place.dir.ref);
+		draft->base_model = place.checkpoint ? path_join(place.dir.ref, place.checkpoint)
+						     : xstrdup(place.dir.ref);
 		if (text[0] != '/') {
 			free(draft->base_path);
-			draft->base_path = place.checkpoint ?
-						   path_join(place.dir.path, place.checkpoint) :
-						   xstrdup(place.dir.path);
+			draft->base_path = place.checkpoint
+						   ? path_join(place.dir.path, place.checkpoint)
+						   : xstrdup(place.dir.path);
 		}
 		if (!draft->has_parent || strcmp(place.dir.path, draft->parent.path) != 0)
 			parents_add(w, &place.dir, "starts_from", how, place.checkpoint);
@@ -186,7 +216,7 @@ static void add_required(struct draft *draft, struct session *session, struct js
 	}
 }
 
-/* 'declared': what the user says of the base; 'extracted': what the plugin found. Either may be NULL. */
+/* 'declared': what the user says of the base; 'extracted': what the plugin found; or NULL. */
 static void find_origins(struct draft *draft, struct session *session, const char *declared,
 			 const char *extracted)
 {
@@ -239,6 +269,19 @@ static char *early_entry(const struct values *values)
 	return str_detach(&text);
 }
 
+/* Before anything is opened or made. A checkpoint may lie deeper: "checkpoints/epoch=3.ckpt". */
+static int check_names(const struct values *values, struct err *err)
+{
+	if (path_check_name("stage", values->stage, err) < 0 ||
+	    path_check_name("dataset", values->dataset, err) < 0)
+		return -1;
+	if (values->exp && path_check_name("experiment", values->exp, err) < 0)
+		return -1;
+	if (values->final_checkpoint)
+		return path_check_relative("final checkpoint", values->final_checkpoint, err);
+	return 0;
+}
+
 int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
 	       struct err *err)
 {
@@ -249,8 +292,7 @@ int draft_open(struct draft *draft, struct session *session, struct values *valu
 	draft->values = values;
 	draft->dir = draft->parent = (struct stage_dir)STAGE_DIR_INIT;
 	str_init(&draft->parent_record);
-	if (path_check_name("stage", values->stage, err) < 0 ||
-	    path_check_name("dataset", values->dataset, err) < 0)
+	if (check_names(values, err) < 0)
 		return -1;
 	entry = early_entry(values);
 	result = session_plan(session, values->stage, values->dataset, entry, &draft->plan, err);

@@ -94,8 +94,8 @@ static void take_line(struct events *events, const char *line, size_t len, sette
 
 	if (!len)
 		return;
-	if (json_parse(&doc, "event", line, len, JSON_NONFINITE_OK | JSON_DUPLICATES_OK,
-		       &ignored) < 0 ||
+	if (json_parse(&doc, "event", line, len, JSON_NONFINITE_OK | JSON_DUPLICATES_OK, &ignored) <
+		    0 ||
 	    !json_is(&doc, 0, JSON_OBJECT)) {
 		events->bad_lines++;
 		json_release(&doc);
@@ -142,4 +142,12 @@ bool events_read(struct events *events, setter *set, void *arg)
 	}
 	free(buf);
 	return n == READ_SIZE;
+}
+
+void events_finish(struct events *events, setter *set, void *arg)
+{
+	while (events_read(events, set, arg))
+		;
+	take_line(events, events->partial.buf, events->partial.len, set, arg);
+	str_clear(&events->partial);
 }

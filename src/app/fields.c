@@ -131,8 +131,8 @@ static char *split(const char *assignment, const char *option, const char **valu
 static const char *nonfinite_word(const char *text)
 {
 	static const char *const words[][2] = {
-		{ "nan", "NaN" },           { "inf", "Infinity" },       { "+inf", "Infinity" },
-		{ "-inf", "-Infinity" },    { "infinity", "Infinity" },  { "-infinity", "-Infinity" },
+		{ "nan", "NaN" },	 { "inf", "Infinity" },	     { "+inf", "Infinity" },
+		{ "-inf", "-Infinity" }, { "infinity", "Infinity" }, { "-infinity", "-Infinity" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -193,6 +193,20 @@ int fields_set_param(struct fields *fields, const char *assignment, struct err *
 	str_release(&raw);
 	free(name);
 	return result;
+}
+
+void fields_order(struct fields *fields, int (*rank)(const char *name, const void *arg),
+		  const void *arg)
+{
+	for (size_t i = 1; i < fields->n; i++) {
+		struct fields *kid = fields->kids[i];
+		int its_rank = rank(kid->key, arg);
+		size_t place = i;
+
+		for (; place && rank(fields->kids[place - 1]->key, arg) > its_rank; place--)
+			fields->kids[place] = fields->kids[place - 1];
+		fields->kids[place] = kid;
+	}
 }
 
 void fields_print(const struct fields *fields, struct str *out)

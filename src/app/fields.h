@@ -11,8 +11,8 @@
 #include "base/str.h"
 
 struct fields {
-	char *key;           /* NULL for the root */
-	char *raw;           /* JSON text of a leaf; NULL: an object of 'kids' */
+	char *key; /* NULL for the root */
+	char *raw; /* JSON text of a leaf; NULL: an object of 'kids' */
 	struct fields **kids;
 	size_t n;
 };
@@ -33,6 +33,10 @@ int fields_set_metric(struct fields *fields, const char *assignment, struct err 
 /* "K=V" as given with --param: a number, true, false, null or a JSON array stays what it is, the rest
  * is a string. */
 int fields_set_param(struct fields *fields, const char *assignment, struct err *err);
+
+/* Sort the members of the object itself by 'rank'; those of one rank stay in their order. */
+void fields_order(struct fields *fields, int (*rank)(const char *name, const void *arg),
+		  const void *arg);
 
 /* The object as JSON text on one line. */
 void fields_print(const struct fields *fields, struct str *out);

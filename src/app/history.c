@@ -23,7 +23,9 @@ static void read_record(struct history *history)
 			history->err = err;
 		return;
 	}
-	if (info_open(&history->info, history->path, history->text.buf, history->text.len, &err) < 0)
+	history->has_text = true;
+	if (info_open(&history->info, history->path, history->text.buf, history->text.len, &err) <
+	    0)
 		history->err = err;
 }
 

@@ -9,14 +9,15 @@
 
 struct history {
 	struct stage_dir dir;
-	char *path;             /* of the record */
-	bool has_record;        /* the file is there */
-	struct err err;         /* ERR_NONE, or why it cannot be read; then 'info' is empty */
+	char *path;	 /* of the record */
+	bool has_record; /* the file is there */
+	struct err err;	 /* ERR_NONE, or why it cannot be read; then 'info' is empty */
+	bool has_text;	 /* 'text' is the file's: if there is an error, it lies in there */
 	struct str text;
 	struct info info;
-	struct run_list runs;   /* all of the journal; dead ones have been closed */
+	struct run_list runs; /* all of the journal; dead ones have been closed */
 	struct strv broken_runs;
-	struct strv waiting;    /* paths of spooled entries */
+	struct strv waiting; /* paths of spooled entries */
 };
 
 /* Take over 'dir' (it is left empty) and read what is there. A fault is kept in 'history->err'. */

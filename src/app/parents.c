@@ -17,11 +17,40 @@ void base_place_release(struct base_place *place)
 	place->checkpoint = NULL;
 }
 
+/*
+ * 'path' with its links resolved. Up to 'spare' components at its end need not be there: checkpoints
+ * come and go. Fresh memory, or NULL.
+ */
+static char *resolve_links(const char *path, size_t spare)
+{
+	struct err ignored = ERR_INIT;
+	char *head = xstrdup(path);
+	char *real = realpath(head, NULL);
+	const char *rest;
+	char *whole = NULL;
+
+	for (; !real && spare; spare--) {
+		char *up = path_dir(head);
+
+		free(head);
+		head = up;
+		real = realpath(head, NULL);
+	}
+	rest = path + strlen(head);
+	if (real && !*rest)
+		whole = xstrdup(real);
+	else if (real && path_check_relative("path", rest + 1, &ignored) == 0)
+		whole = path_join(real, rest + 1);
+	free(real);
+	free(head);
+	return whole;
+}
+
 /* The part of 'path' below the root, links resolved on both sides; NULL if it is elsewhere. */
-static char *below_root(const struct layout *layout, const char *path)
+static char *below_root(const struct layout *layout, const char *path, size_t spare)
 {
 	char *real_root = realpath(layout->root, NULL);
-	char *real_path = realpath(path, NULL);
+	char *real_path = resolve_links(path, spare);
 	char *rest = NULL;
 	size_t len = real_root ? strlen(real_root) : 0;
 
@@ -53,18 +82,29 @@ static bool open_place(struct layout *layout, const char *relative, struct base_
 	return found;
 }
 
-static bool find_at(struct layout *layout, const char *path, struct base_place *out)
+static bool find_at(struct layout *layout, const char *path, size_t spare, struct base_place *out)
 {
-	char *relative = below_root(layout, path);
+	char *relative = below_root(layout, path, spare);
 	bool found = relative && open_place(layout, relative, out);
 
 	free(relative);
 	return found;
 }
 
+/* How many components may be missing: the first must be there, or any text would lie somewhere. */
+static size_t spare_parts(const char *text)
+{
+	size_t n = 0;
+
+	for (const char *p = text + 1; *p; p++)
+		n += *p == '/' && p[1];
+	return n;
+}
+
 bool parents_find_base(struct layout *layout, const char *exp, const char *text,
 		       struct base_place *out)
 {
+	size_t spare;
 	char *in_root;
 	char *in_exp = NULL;
 	struct str name = STR_INIT;
@@ -73,7 +113,8 @@ bool parents_find_base(struct layout *layout, const char *exp, const char *text,
 
 	if (!*text)
 		return false;
-	if (find_at(layout, text, out))
+	spare = spare_parts(text);
+	if (find_at(layout, text, spare, out))
 		return true;
 	if (text[0] == '/')
 		return false;
@@ -84,7 +125,8 @@ bool parents_find_base(struct layout *layout, const char *exp, const char *text,
 		in_exp = path_join(dir, text);
 		free(dir);
 	}
-	found = find_at(layout, in_root, out) || (in_exp && find_at(layout, in_exp, out));
+	found = find_at(layout, in_root, spare, out) ||
+		(in_exp && find_at(layout, in_exp, spare, out));
 	str_release(&name);
 	free(in_root);
 	free(in_exp);
@@ -144,15 +186,5 @@ void parents_add(struct jsonw *w, const struct stage_dir *parent, const char *re
 
 char *parents_record_string(const struct stage_dir *dir, const char *key)
 {
-	struct str text = STR_INIT;
-	struct info info = INFO_INIT;
-	struct err ignored = ERR_INIT;
-	char *value = NULL;
-
-	if (store_read(dir->fd, dir->ref, &text, &ignored) == 0 &&
-	    info_open(&info, dir->ref, text.buf, text.len, &ignored) == 0)
-		value = info_string(&info, key);
-	info_release(&info);
-	str_release(&text);
-	return value;
+	return store_string(dir->fd, dir->ref, key);
 }

@@ -18,10 +18,13 @@
 /* Where in the tree a path or REF with a checkpoint behind it leads. */
 struct base_place {
 	struct stage_dir dir;
-	char *checkpoint;   /* what follows the stage directory, or NULL */
+	char *checkpoint; /* what follows the stage directory, or NULL */
 };
 
-#define BASE_PLACE_INIT { .dir = STAGE_DIR_INIT, .checkpoint = NULL }
+#define BASE_PLACE_INIT                                   \
+	{                                                 \
+		.dir = STAGE_DIR_INIT, .checkpoint = NULL \
+	}
 void base_place_release(struct base_place *place);
 
 /*

@@ -34,8 +34,8 @@ static struct {
 	bool paints;
 	bool on_terminal[2]; /* by enum proc_stream: it moves the cursor */
 	bool passing[2];     /* a block of it is on its way out */
-	bool in_line;        /* the cursor is not at the start of a line */
-	int painted;         /* columns of the line that is there; 0: none */
+	bool in_line;	     /* the cursor is not at the start of a line */
+	int painted;	     /* columns of the line that is there; 0: none */
 	int64_t painted_at;
 	int64_t started;
 	double step, steps_total, epoch, epochs_total;
@@ -334,8 +334,7 @@ static void set_metric(const char *name, double value)
 
 	if (!metric)
 		return;
-	is_better = !metric->is_known ||
-		    (metric->goal == PROGRESS_MAX && value > metric->best) ||
+	is_better = !metric->is_known || (metric->goal == PROGRESS_MAX && value > metric->best) ||
 		    (metric->goal == PROGRESS_MIN && value < metric->best);
 	metric->is_known = true;
 	metric->value = value;

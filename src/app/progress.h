@@ -28,12 +28,12 @@ struct progress_metric {
 };
 
 struct progress_setup {
-	const char *label;                     /* "stage1/hrds" */
+	const char *label;		       /* "stage1/hrds" */
 	const struct progress_metric *metrics; /* the most telling first: the line shows one */
 	size_t n_metrics;
-	double steps_total;                    /* 0: not known */
+	double steps_total; /* 0: not known */
 	double epochs_total;
-	bool is_quiet;                         /* keep the values, paint nothing */
+	bool is_quiet; /* keep the values, paint nothing */
 };
 
 /* Forget the last training and start with this one. Paints only if stderr is a terminal that can
@@ -61,8 +61,8 @@ struct progress_value {
 	enum progress_goal goal;
 	bool is_known;
 	double value;
-	double step;      /* when it was reported; NaN if no step was known */
-	double best;      /* with a goal */
+	double step; /* when it was reported; NaN if no step was known */
+	double best; /* with a goal */
 	double best_step;
 };
 

@@ -26,16 +26,16 @@ struct values {
 	char *exp;
 	char *model_name;
 	int64_t steps;
-	char *epochs;             /* number text */
+	char *epochs; /* number text */
 	struct fields *metrics;
 	struct fields *hyperparams;
 	char *base_model;
 	char *final_checkpoint;
 	char *start_time;
 	char *end_time;
-	char *into;               /* REF: append to that record */
-	char *init_from;          /* DATASET or REF: a new record that begins with that history */
-	char *from;               /* directory to extract from */
+	char *into;	 /* REF: append to that record */
+	char *init_from; /* DATASET or REF: a new record that begins with that history */
+	char *from;	 /* directory to extract from */
 	struct strv tags;
 	char *note;
 	bool new_exp;
@@ -50,40 +50,47 @@ int values_read_json(struct values *values, const char *name, const char *text, 
 /* What only a run knows; zeroed: none of it. Borrowed. */
 struct run_context {
 	const char *run_id;
-	const char *status;         /* "completed", NULL: as extracted */
-	const char *git;            /* JSON texts */
+	const char *status; /* "completed", NULL: as extracted */
+	const char *git;    /* JSON texts */
 	const char *environment;
-	const char *command;        /* JSON array text, masked */
+	const char *command; /* JSON array text, masked */
+	const char *usage;   /* JSON object: wall and CPU time, peak memory */
 };
 
 struct draft {
-	struct values *values;      /* borrowed */
+	struct values *values; /* borrowed */
 	struct plugin_plan plan;
 	struct stage_dir dir;
-	struct stage_dir parent;    /* --init-from */
+	struct stage_dir parent; /* --init-from */
 	bool has_parent;
 	struct str parent_record;
-	char *base_model;           /* what this training starts from, for the record; NULL: not known */
-	char *base_path;            /* the same for the command: a path where it lies in the tree */
-	char *origin;               /* where the model began: base_model of the record's head, or NULL */
-	char *parents;              /* JSON array text, or NULL */
+	char *base_model; /* what this training starts from, for the record; or NULL */
+	char *base_path;  /* the same for the command: a path where it lies in the tree */
+	char *origin;	  /* where the model began: base_model of the head, or NULL */
+	char *parents;	  /* JSON array text, or NULL */
 	struct plugin_result result;
 	bool has_result;
-	bool additive;              /* more than the design's keys may be written */
+	bool additive; /* more than the design's keys may be written */
 	struct run_context context;
 	char run_id[ID_TEXT_SIZE];
 };
 
-/* 'create': make the stage directory (and a first experiment, if there is none). */
+/*
+ * 'create': make the stage directory (and a first experiment, if there is none) at once. Without it
+ * draft->dir may have fd -1: what would be made, by draft_commit() once the entry is in order.
+ */
 int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
 	       struct err *err);
+
+/* Make the stage directory if it is only planned. */
+int draft_make_dir(struct draft *draft, struct session *session, struct err *err);
 void draft_release(struct draft *draft);
 
 struct extract_source {
-	int dirfd;                  /* directory the inputs are taken from */
+	int dirfd; /* directory the inputs are taken from */
 	const char *dir_name;
-	const char *log;            /* the run's log, relative; NULL: any log there */
-	char *const *argv;          /* the training's command; NULL: not known */
+	const char *log;   /* the run's log, relative; NULL: any log there */
+	char *const *argv; /* the training's command; NULL: not known */
 };
 
 /* Ask the plugin; ERR_PLUGIN. A training that visibly failed is no error here: see result.outcome. */
@@ -93,8 +100,8 @@ int draft_extract(struct draft *draft, struct session *session, const struct ext
 struct record_outcome {
 	enum store_result result;
 	struct info_summary after;
-	struct str entry;           /* the entry as printed */
-	struct str spooled;         /* where it waits, if it could not be recorded */
+	struct str entry;   /* the entry as printed */
+	struct str spooled; /* where it waits, if it could not be recorded */
 	struct strv warnings;
 };
 
@@ -108,7 +115,7 @@ enum spool_policy {
 /*
  * Compose the entry, check it (also by the plugin's validate()), append it. -1 with ERR_USAGE or
  * ERR_INVALID: the entry itself is wrong; ERR_BUSY: locked; ERR_SPOOLED: not in the record but kept
- * (outcome->spooled). With STORE_NOT_DURABLE: 0, and the warning is in the outcome.
+ * (outcome->spooled). With STORE_NOT_DURABLE: 0, and 'err' says what that means.
  */
 int draft_commit(struct draft *draft, struct session *session, enum spool_policy policy,
 		 struct record_outcome *outcome, struct err *err);

@@ -53,8 +53,8 @@ static void unspool(struct session *session, const struct history *history, cons
 		return;
 	}
 	strv_pushf(&report->done, "%s: %s", history->dir.ref,
-		   result == STORE_ALREADY ? "the spooled entry was there already" :
-					     "a spooled entry is in the record now");
+		   result == STORE_ALREADY ? "the spooled entry was there already"
+					   : "a spooled entry is in the record now");
 	if (result == STORE_NOT_DURABLE)
 		strv_push(&report->left, err.msg);
 	mark_recorded(history, run_of(history, path), report);
@@ -63,17 +63,32 @@ static void unspool(struct session *session, const struct history *history, cons
 /* The values that a run of the journal left behind. */
 static void values_of(const struct run *run, const struct history *history, struct values *values)
 {
+	struct err ignored = ERR_INIT; /* then the plugin's word stands alone */
+
 	values_init(values);
+	if (run->said)
+		values_read_json(values, "said", run->said, &ignored);
 	values->stage = xstrdup_or_null(run->stage);
 	values->dataset = xstrdup_or_null(run->dataset);
 	values->into = xstrdup(history->dir.ref);
 	values->start_time = xstrdup_or_null(run->start_time);
 	values->end_time = xstrdup_or_null(run->end_time);
 	values->base_model = xstrdup_or_null(run->base_model);
+	values->init_from = xstrdup_or_null(run->init_from);
 }
 
-static int record_again(struct session *session, const struct history *history,
-			const struct run *run, struct draft *draft, struct err *err)
+static void print_command(const struct run *run, struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 0);
+
+	jsonw_array(&w);
+	for (size_t i = 0; i < run->command.n; i++)
+		jsonw_string(&w, run->command.v[i]);
+	jsonw_end(&w);
+}
+
+static int record_again(struct session *session, const struct run *run, struct draft *draft,
+			struct err *err)
 {
 	const struct extract_source source = {
 		.dirfd = draft->dir.fd,
@@ -82,18 +97,23 @@ static int record_again(struct session *session, const struct history *history,
 		.argv = run->command.v,
 	};
 	struct record_outcome outcome = { .entry = STR_INIT, .spooled = STR_INIT };
+	struct str command = STR_INIT;
 	int result;
 
-	(void)history;
+	print_command(run, &command);
 	result = draft_extract(draft, session, &source, err);
 	if (result == 0) {
 		draft->additive = true;
 		draft->context.run_id = run->run_id;
 		draft->context.status = "completed";
 		draft->context.git = run->git;
+		draft->context.environment = run->environment;
+		draft->context.usage = run->usage;
+		draft->context.command = command.buf;
 		result = draft_commit(draft, session, SPOOL_DAMAGE, &outcome, err);
 	}
 	record_outcome_release(&outcome);
+	str_release(&command);
 	return result;
 }
 
@@ -111,7 +131,7 @@ static void ask_again(struct session *session, const struct history *history, st
 	}
 	values_of(run, history, &values);
 	if (draft_open(&draft, session, &values, false, &err) == 0 &&
-	    record_again(session, history, run, &draft, &err) == 0) {
+	    record_again(session, run, &draft, &err) == 0) {
 		strv_pushf(&report->done, "%s: run %.13s is recorded now", history->dir.ref,
 			   run->run_id);
 		mark_recorded(history, run, report);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define TICK_MS 100
+#define NEWS_INTERVAL_MS 1000	  /* a training that is over by then saves a write */
 #define JOURNAL_INTERVAL_MS 30000 /* how stale the last known step of a killed thhost may be */
 #define RUN_LOCK ".run.lock"
 
@@ -29,7 +30,10 @@ struct live {
 	struct session *session;
 	struct run_report *report;
 	struct watch watch;
+	struct capture_job job;
 	struct capture_texts texts;
+	char *usage;
+	bool has_news; /* the journal does not know the git state yet */
 	int64_t journal_at;
 	uint64_t news_seen;
 };
@@ -102,6 +106,28 @@ static int describe_run(struct run_report *report, const struct conf *conf, stru
 	return 0;
 }
 
+/*
+ * The lock died with a thhost that was killed; its training may still write here. That is the newest
+ * run then: as long as it goes on no other one begins.
+ */
+static int refuse_beside_orphan(const struct draft *draft, struct err *err)
+{
+	struct run_list runs;
+	size_t closed;
+	int result = journal_load_newest(draft->dir.fd, &runs, err);
+
+	if (result < 0)
+		return -1;
+	journal_close_dead(draft->dir.fd, &runs, &closed);
+	if (runs.n && run_goes_on(&runs.v[0]))
+		result = err_set(err, ERR_BUSY,
+				 "another run is going on: run %.13s of '%s' has lost its thhost, "
+				 "but its training has not ended (pid %lld)",
+				 runs.v[0].run_id, draft->dir.ref, (long long)runs.v[0].child_pid);
+	run_list_release(&runs);
+	return result;
+}
+
 /* Two trainings in one directory would overwrite each other's checkpoints. */
 static int lock_directory(const struct draft *draft, struct lock *lock, struct err *err)
 {
@@ -151,11 +177,41 @@ static void on_start(void *arg, pid_t pid)
 	run->state = RUN_RUNNING;
 	run->child_pid = pid;
 	run->child_start = proc_start_time(pid);
-	/* The training is on its way: what git and nvidia-smi take costs it nothing any more. */
-	capture_all(&live->texts, &live->session->conf, live->report->argv.v, run->cwd);
-	run->git = live->texts.git.len ? xstrdup(live->texts.git.buf) : NULL;
 	update_journal(live);
 	live->journal_at = clock_monotonic_ms();
+}
+
+/* Without a record to be made there is nothing to describe. */
+static void begin_capture(struct live *live, const struct run_options *options)
+{
+	struct run_report *report = live->report;
+
+	if (options->no_record)
+		return;
+	if (capture_start(&live->job, &live->session->conf, report->argv.v, report->run.cwd) < 0)
+		capture_all(&live->texts, &live->session->conf, report->argv.v, report->run.cwd);
+}
+
+static void take_capture(struct live *live)
+{
+	struct run *run = &live->report->run;
+
+	if (live->job.pid > 0)
+		capture_finish(&live->job, &live->texts);
+	if (!run->git && live->texts.git.len)
+		run->git = xstrdup(live->texts.git.buf);
+}
+
+static int on_capture(void *arg)
+{
+	struct live *live = arg;
+
+	capture_receive(&live->job);
+	if (live->job.fd < 0) {
+		take_capture(live);
+		live->has_news = true;
+	}
+	return live->job.fd;
 }
 
 static void before_output(void *arg, enum proc_stream stream)
@@ -172,14 +228,22 @@ static void on_output(void *arg, enum proc_stream stream, const char *data, size
 	watch_output(&live->watch, stream, data, len);
 }
 
+static bool is_journal_due(const struct live *live, int64_t now)
+{
+	if (live->has_news)
+		return now - live->journal_at >= NEWS_INTERVAL_MS;
+	return now - live->journal_at >= JOURNAL_INTERVAL_MS && progress_news() != live->news_seen;
+}
+
 static void on_tick(void *arg)
 {
 	struct live *live = arg;
 	int64_t now = clock_monotonic_ms();
 
 	watch_tick(&live->watch);
-	if (now - live->journal_at < JOURNAL_INTERVAL_MS || progress_news() == live->news_seen)
+	if (!is_journal_due(live, now))
 		return;
+	live->has_news = false;
 	live->journal_at = now;
 	live->news_seen = progress_news();
 	save_progress(live);
@@ -234,20 +298,33 @@ static void close_run(struct run_report *report)
 		run->state = was_interrupted(child) ? RUN_INTERRUPTED : RUN_FAILED;
 }
 
-/* What the training said of itself wins over what the plugin reads. */
+/* 'text' (may be NULL) goes below what is there already. */
+static int merge_below(struct fields *into, const char *text, struct err *err)
+{
+	char *above = fields_text(into);
+	int result = 0;
+
+	if (text)
+		result = fields_merge(into, "events", text, err);
+	if (text && above && result == 0)
+		result = fields_merge(into, "values", above, err);
+	free(above);
+	return result;
+}
+
+/* What the training said of itself wins over what the plugin reads, and flags over both. */
 static int take_events(struct draft *draft, const struct events *events, struct err *err)
 {
 	struct values *values = draft->values;
 	char *metrics = fields_text(events->final_metrics);
 	char *hyperparams = fields_text(events->final_hyperparams);
-	int result = 0;
+	int result;
 
 	if (values->steps < 0)
 		values->steps = events->final_steps;
-	if (metrics)
-		result = fields_merge(values->metrics, "events", metrics, err);
-	if (result == 0 && hyperparams)
-		result = fields_merge(values->hyperparams, "events", hyperparams, err);
+	result = merge_below(values->metrics, metrics, err);
+	if (result == 0)
+		result = merge_below(values->hyperparams, hyperparams, err);
 	free(metrics);
 	free(hyperparams);
 	return result;
@@ -275,6 +352,29 @@ static int extract(struct live *live, struct err *err)
 	return 0;
 }
 
+static double seconds_of(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+/* JSON object text, fresh memory. */
+static char *usage_text(const struct proc_outcome *child)
+{
+	struct str text = STR_INIT;
+	struct jsonw w = jsonw_begin(&text, 0);
+
+	jsonw_object(&w);
+	jsonw_key(&w, "wall_s");
+	jsonw_real(&w, (double)child->wall_ms / 1e3);
+	jsonw_key(&w, "cpu_user_s");
+	jsonw_real(&w, seconds_of(&child->usage.ru_utime));
+	jsonw_key(&w, "cpu_system_s");
+	jsonw_real(&w, seconds_of(&child->usage.ru_stime));
+	jsonw_pair_int(&w, "max_rss_bytes", (int64_t)child->usage.ru_maxrss * 1024);
+	jsonw_end(&w);
+	return str_detach(&text);
+}
+
 static void set_known_values(struct run_report *report)
 {
 	struct values *values = report->draft.values;
@@ -293,19 +393,66 @@ static int make_entry(struct live *live, struct err *err)
 
 	if (take_events(draft, &live->watch.events, err) < 0 || extract(live, err) < 0)
 		return -1;
+	take_capture(live); /* git and the driver have answered while the plugin read */
 	set_known_values(report);
+	live->usage = usage_text(&report->child);
 	outcome = draft->result.outcome;
 	draft->additive = true;
 	draft->context = (struct run_context){
 		.run_id = report->run.run_id,
 		/* It ended with status 0: only "early" is the plugin's to say. */
-		.status = outcome && strcmp(outcome, "completed_early") == 0 ? outcome :
-									       "completed",
+		.status =
+			outcome && strcmp(outcome, "completed_early") == 0 ? outcome : "completed",
 		.git = live->texts.git.buf,
 		.environment = live->texts.environment.buf,
 		.command = live->texts.command.buf,
+		.usage = live->usage,
 	};
 	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
+}
+
+/* In the form of 'thhost record --json-input'; NULL where nothing was said. */
+static char *said_text(const struct values *values)
+{
+	struct str text = STR_INIT;
+	struct jsonw w = jsonw_begin(&text, 0);
+	char *metrics = fields_text(values->metrics);
+	char *hyperparams = fields_text(values->hyperparams);
+
+	jsonw_object(&w);
+	if (values->model_name)
+		jsonw_pair_string(&w, "model_name", values->model_name);
+	if (metrics)
+		jsonw_pair_raw(&w, "metrics", metrics);
+	if (hyperparams)
+		jsonw_pair_raw(&w, "hyperparams", hyperparams);
+	if (values->note)
+		jsonw_pair_string(&w, "note", values->note);
+	if (values->tags.n) {
+		jsonw_key(&w, "tags");
+		jsonw_array(&w);
+		for (size_t i = 0; i < values->tags.n; i++)
+			jsonw_string(&w, values->tags.v[i]);
+		jsonw_end(&w);
+	}
+	jsonw_end(&w);
+	free(metrics);
+	free(hyperparams);
+	if (strcmp(text.buf, "{}") == 0)
+		str_release(&text);
+	return text.len ? str_detach(&text) : NULL;
+}
+
+/* 'repair' asks the plugin again, but nobody else knows these any more. */
+static void keep_for_repair(struct live *live)
+{
+	struct run *run = &live->report->run;
+
+	take_capture(live);
+	if (live->texts.environment.len)
+		run->environment = xstrdup(live->texts.environment.buf);
+	run->usage = usage_text(&live->report->child);
+	run->said = said_text(live->report->draft.values);
 }
 
 static void record(struct live *live)
@@ -324,6 +471,8 @@ static void record(struct live *live)
 	report->trouble = err;
 	run->trouble = xstrdup(err.msg);
 	run->state = err.code == ERR_SPOOLED ? RUN_SPOOLED : RUN_UNRECORDED;
+	if (run->state == RUN_UNRECORDED)
+		keep_for_repair(live);
 	if (run->state == RUN_UNRECORDED && !report->trouble.hint[0])
 		err_hint(&report->trouble,
 			 "log and files are kept; mend the cause, then 'thhost repair %s'",
@@ -332,26 +481,28 @@ static void record(struct live *live)
 
 /* ---- the whole ---- */
 
-static int supervise(struct live *live, const struct run_options *options, int log_fd,
-		     struct strv *env, struct err *err)
+static int supervise(struct live *live, int log_fd, struct strv *env, struct err *err)
 {
 	struct run_report *report = live->report;
+	const struct conf *conf = &live->session->conf;
+	int grace_s = (int)conf_int(conf, "run.grace_s");
 	const struct proc_supervision supervision = {
 		.argv = report->argv.v,
 		.env = env->v,
-		.no_pty = strcmp(conf_get(&live->session->conf, "run.pty"), "no") == 0,
+		.no_pty = strcmp(conf_get(conf, "run.pty"), "no") == 0,
 		.log_fd = log_fd,
 		.before_output = before_output,
 		.on_output = on_output,
 		.on_tick = on_tick,
 		.on_start = on_start,
 		.on_stop = on_stop,
-		.extra_fd = -1,
+		.extra_fd = live->job.fd,
+		.on_extra = on_capture,
 		.arg = live,
 		.tick_ms = TICK_MS,
+		.grace_ms = grace_s ? grace_s * 1000 : -1,
 	};
 
-	(void)options;
 	return proc_supervise(&supervision, &report->child, err);
 }
 
@@ -361,6 +512,13 @@ static void warn_of_log(const struct run_report *report)
 		log_warn("the log stops after %llu bytes: %s",
 			 (unsigned long long)report->child.log_bytes,
 			 strerrordesc_np(report->child.log_errno));
+}
+
+static void warn_of_events(const struct events *events)
+{
+	if (events->bad_lines)
+		log_warn("passed over %zu line%s of $THHOST_EVENTS: not a JSON object",
+			 events->bad_lines, events->bad_lines == 1 ? "" : "s");
 }
 
 static void finish(struct live *live, const struct run_options *options)
@@ -373,9 +531,11 @@ static void finish(struct live *live, const struct run_options *options)
 	watch_end(&live->watch, !is_good);
 	save_progress(live);
 	warn_of_log(report);
+	warn_of_events(&live->watch.events);
 	report->is_wanted = is_good && !options->no_record;
 	if (report->is_wanted)
 		record(live);
+	take_capture(live);
 	update_journal(live);
 }
 
@@ -430,7 +590,10 @@ static bool shows_progress(const struct run_options *options, const struct conf 
 static int run_in_directory(struct session *session, const struct run_options *options,
 			    struct run_report *report, struct err *err)
 {
-	struct live live = { .session = session, .report = report, .texts = CAPTURE_TEXTS_INIT };
+	struct live live = { .session = session,
+			     .report = report,
+			     .job = CAPTURE_JOB_INIT,
+			     .texts = CAPTURE_TEXTS_INIT };
 	struct run_files files = { .log_fd = -1, .events_fd = -1, .events_path = NULL };
 	struct strv env = STRV_INIT;
 	char *label = xstrf("%s/%s", report->run.stage, report->run.dataset);
@@ -443,14 +606,18 @@ static int run_in_directory(struct session *session, const struct run_options *o
 			&env, &report->env_added);
 	watch_begin(&live.watch, &report->draft.plan, &session->plugins.limits, files.events_fd,
 		    label, !shows_progress(options, &session->conf));
-	result = supervise(&live, options, files.log_fd, &env, err);
+	begin_capture(&live, options);
+	result = supervise(&live, files.log_fd, &env, err);
 	if (result == 0)
 		finish(&live, options);
+	else
+		take_capture(&live);
 	watch_release(&live.watch);
 out:
 	close_files(&files);
 	strv_release(&env);
 	capture_texts_release(&live.texts);
+	free(live.usage);
 	free(label);
 	return result;
 }
@@ -459,8 +626,8 @@ static int plan_only(struct run_report *report)
 {
 	struct strv env = STRV_INIT;
 
-	run_environment(&report->draft, "(a new run id)", "(a file under .thhost/events)", true, &env,
-			&report->env_added);
+	run_environment(&report->draft, "(a new run id)", "(a file under .thhost/events)", true,
+			&env, &report->env_added);
 	strv_release(&env);
 	return 0;
 }
@@ -468,15 +635,37 @@ static int plan_only(struct run_report *report)
 /* One of many processes of a job: it runs, and leaves the record to the first. */
 static int run_unrecorded(struct run_report *report, struct err *err)
 {
-	const struct proc_supervision supervision = {
+	struct strv env = STRV_INIT;
+	struct proc_supervision supervision = {
 		.argv = report->argv.v,
-		.env = environ,
 		.log_fd = -1,
 		.extra_fd = -1,
 		.tick_ms = 1000,
 	};
+	int result;
 
-	return proc_supervise(&supervision, &report->child, err);
+	run_environment(&report->draft, NULL, NULL, false, &env, &report->env_added);
+	supervision.env = env.v;
+	result = proc_supervise(&supervision, &report->child, err);
+	strv_release(&env);
+	return result;
+}
+
+/* Nothing is made before all that can be wrong with the command line has been looked at. */
+static int open_run(struct session *session, const struct run_options *options,
+		    struct run_report *report, struct err *err)
+{
+	struct draft *draft = &report->draft;
+
+	if (draft_open(draft, session, options->values, false, err) < 0 ||
+	    run_command(draft, session, options->argv, &report->argv, err) < 0)
+		return -1;
+	if (draft->dir.fd >= 0 || options->dry_run || !run_is_recorder())
+		return 0;
+	if (draft_make_dir(draft, session, err) < 0)
+		return -1;
+	strv_release(&report->argv); /* now {stage_dir} is what was made, not what was planned */
+	return run_command(draft, session, options->argv, &report->argv, err);
 }
 
 int run_training(struct session *session, const struct run_options *options,
@@ -489,8 +678,7 @@ int run_training(struct session *session, const struct run_options *options,
 	run_init(&report->run);
 	str_init(&report->outcome.entry);
 	str_init(&report->outcome.spooled);
-	if (draft_open(&report->draft, session, options->values, !options->dry_run, err) < 0 ||
-	    run_command(&report->draft, session, options->argv, &report->argv, err) < 0)
+	if (open_run(session, options, report, err) < 0)
 		return -1;
 	if (options->dry_run)
 		return plan_only(report);
@@ -499,7 +687,9 @@ int run_training(struct session *session, const struct run_options *options,
 	if (describe_run(report, &session->conf, err) < 0 ||
 	    lock_directory(&report->draft, &lock, err) < 0)
 		return -1;
-	result = run_in_directory(session, options, report, err);
+	result = refuse_beside_orphan(&report->draft, err);
+	if (result == 0)
+		result = run_in_directory(session, options, report, err);
 	lock_release(&lock);
 	return result;
 }

@@ -14,8 +14,8 @@
 #include "sys/proc.h"
 
 struct run_options {
-	struct values *values;   /* stage and dataset are set */
-	char *const *argv;       /* after "--", or NULL: from the configuration or the plugin */
+	struct values *values; /* stage and dataset are set */
+	char *const *argv;     /* after "--", or NULL: from the configuration or the plugin */
 	bool no_record;
 	bool dry_run;
 	bool quiet;
@@ -27,11 +27,11 @@ struct run_report {
 	struct proc_outcome child;
 	struct run run;
 	struct record_outcome outcome;
-	bool is_recorded;        /* the entry is in the record */
-	bool is_wanted;          /* a record was to be made of this run */
-	struct err trouble;      /* why it is not there; ERR_NONE: all is well */
-	struct strv argv;        /* what was run */
-	struct strv env_added;   /* NAME=VALUE that the child got from us */
+	bool is_recorded;      /* the entry is in the record */
+	bool is_wanted;	       /* a record was to be made of this run */
+	struct err trouble;    /* why it is not there; ERR_NONE: all is well */
+	struct strv argv;      /* what was run */
+	struct strv env_added; /* NAME=VALUE that the child got from us */
 };
 
 /*

@@ -26,8 +26,10 @@ static int fill_one(const struct placeholder *known, size_t n, const char *name,
 		str_adds(out, known[i].value);
 		return 0;
 	}
-	err_set(err, ERR_USAGE, "unknown placeholder {%.*s} in the configured command", (int)len, name);
-	return err_hint(err, "known: {stage} {dataset} {stage_dir} {exp_dir} {base_model}; '{{' is a brace");
+	err_set(err, ERR_USAGE, "unknown placeholder {%.*s} in the configured command", (int)len,
+		name);
+	return err_hint(err, "known: {stage} {dataset} {stage_dir} {exp_dir} {base_model}; "
+			     "'{{' is a brace");
 }
 
 /* One argument with its placeholders filled in; "{{" stands for a brace. */
@@ -63,8 +65,8 @@ static int fill_all(const struct draft *draft, const struct strv *template, stru
 {
 	char *exp_dir = path_dir(draft->dir.path);
 	const struct placeholder known[] = {
-		{ "stage", draft->values->stage },   { "dataset", draft->values->dataset },
-		{ "stage_dir", draft->dir.path },    { "exp_dir", exp_dir },
+		{ "stage", draft->values->stage },  { "dataset", draft->values->dataset },
+		{ "stage_dir", draft->dir.path },   { "exp_dir", exp_dir },
 		{ "base_model", draft->base_path },
 	};
 	struct str word = STR_INIT;
@@ -83,8 +85,8 @@ static int fill_all(const struct draft *draft, const struct strv *template, stru
 int run_command(const struct draft *draft, const struct session *session, char *const *given,
 		struct strv *argv, struct err *err)
 {
-	const char *configured = conf_stage(&session->conf, draft->values->stage,
-					    draft->values->dataset, "command");
+	const char *configured =
+		conf_stage(&session->conf, draft->values->stage, draft->values->dataset, "command");
 	struct strv template = STRV_INIT;
 	int result = 0;
 
@@ -98,8 +100,10 @@ int run_command(const struct draft *draft, const struct session *session, char *
 		strv_copy(&template, draft->plan.command.v);
 	if (result == 0 && !template.n) {
 		err_set(err, ERR_USAGE, "no command to run for stage '%s'", draft->values->stage);
-		result = err_hint(err, "put it after '--', or 'command = ...' under [stage %s] in "
-				       "thhost.ini", draft->values->stage);
+		result = err_hint(err,
+				  "put it after '--', or 'command = ...' under [stage %s] in "
+				  "thhost.ini",
+				  draft->values->stage);
 	}
 	if (result == 0)
 		result = fill_all(draft, &template, argv, err);

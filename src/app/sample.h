@@ -21,10 +21,10 @@
 #define SAMPLE_INTERVAL_MS 100
 
 struct sample_stream {
-	struct str tail;  /* the newest bytes not looked at yet */
-	bool has_gap;     /* its first line has lost its beginning */
+	struct str tail; /* the newest bytes not looked at yet */
+	bool has_gap;	 /* its first line has lost its beginning */
 	bool has_looked;
-	int64_t looked;   /* when */
+	int64_t looked; /* when */
 };
 
 struct sampler {

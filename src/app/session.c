@@ -51,7 +51,8 @@ int session_plugins(struct session *session, struct err *err)
 
 	if (session->has_plugins)
 		return 0;
-	conf_paths(&session->conf, "plugins.path", &dirs); /* relative to the file that names them */
+	conf_paths(&session->conf, "plugins.path",
+		   &dirs); /* relative to the file that names them */
 	for (size_t i = 0; i < dirs.n; i++)
 		str_addf(&path, "%s%s", i ? ":" : "", dirs.v[i]);
 	options.path = path.buf;
@@ -152,5 +153,8 @@ int session_resolve(struct session *session, const char *exp, const char *ref,
 
 int session_lock_timeout_ms(const struct session *session)
 {
+	/* Where nobody has said anything the lock itself knows best: NFS needs longer (sys/lock.h). */
+	if (strcmp(conf_origin(&session->conf, "record.lock_timeout_s"), "default") == 0)
+		return -1;
 	return (int)conf_int(&session->conf, "record.lock_timeout_s") * 1000;
 }

@@ -12,8 +12,8 @@
 #include "script/plugin.h"
 
 struct session_options {
-	const char *config_file; /* --config, or NULL */
-	const char *root;        /* --root, or NULL */
+	const char *config_file;  /* --config, or NULL */
+	const char *root;	  /* --root, or NULL */
 	struct strv plugin_files; /* --plugin, repeatable */
 };
 

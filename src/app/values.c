@@ -14,9 +14,9 @@ void values_init(struct values *values)
 void values_release(struct values *values)
 {
 	char *const owned[] = {
-		values->stage,      values->dataset,  values->exp,       values->model_name,
-		values->epochs,     values->into,     values->init_from, values->base_model,
-		values->start_time, values->end_time, values->from,      values->final_checkpoint,
+		values->stage,	    values->dataset,  values->exp,	 values->model_name,
+		values->epochs,	    values->into,     values->init_from, values->base_model,
+		values->start_time, values->end_time, values->from,	 values->final_checkpoint,
 		values->note,
 	};
 
@@ -30,8 +30,8 @@ void values_release(struct values *values)
 static int wrong_type(const struct json *doc, const char *name, size_t token, const char *key,
 		      const char *expected, struct err *err)
 {
-	return err_set(err, ERR_INVALID, "%s:%zu: '%s' must be %s", name, json_line(doc, token), key,
-		       expected);
+	return err_set(err, ERR_INVALID, "%s:%zu: '%s' must be %s", name, json_line(doc, token),
+		       key, expected);
 }
 
 static int read_tags(struct values *values, const struct json *doc, size_t token)
@@ -90,10 +90,10 @@ static int read_object(struct fields *into, const struct json *doc, const char *
 static int unknown_member(const struct json *doc, const char *name, size_t key, struct err *err)
 {
 	static const char *const known[] = {
-		"stage",       "dataset",          "exp",        "model_name", "steps",
-		"epochs",      "metrics",          "hyperparams", "base_model", "final_checkpoint",
-		"start_time",  "end_time",         "into",       "init_from",  "from",
-		"tags",        "notes",
+		"stage",      "dataset",  "exp",	 "model_name", "steps",
+		"epochs",     "metrics",  "hyperparams", "base_model", "final_checkpoint",
+		"start_time", "end_time", "into",	 "init_from",  "from",
+		"tags",	      "notes",
 	};
 	char *given = json_string_copy(doc, key);
 	const char *near = nearest_word(given, known, ARRAY_SIZE(known));
@@ -109,12 +109,18 @@ static int read_member(struct values *values, const struct json *doc, const char
 		       struct err *err)
 {
 	const struct string_member strings[] = {
-		{ "stage", &values->stage },           { "dataset", &values->dataset },
-		{ "exp", &values->exp },               { "model_name", &values->model_name },
-		{ "base_model", &values->base_model }, { "final_checkpoint", &values->final_checkpoint },
-		{ "start_time", &values->start_time }, { "end_time", &values->end_time },
-		{ "into", &values->into },             { "init_from", &values->init_from },
-		{ "from", &values->from },             { "notes", &values->note },
+		{ "stage", &values->stage },
+		{ "dataset", &values->dataset },
+		{ "exp", &values->exp },
+		{ "model_name", &values->model_name },
+		{ "base_model", &values->base_model },
+		{ "final_checkpoint", &values->final_checkpoint },
+		{ "start_time", &values->start_time },
+		{ "end_time", &values->end_time },
+		{ "into", &values->into },
+		{ "init_from", &values->init_from },
+		{ "from", &values->from },
+		{ "notes", &values->note },
 		{ "note", &values->note },
 	};
 	size_t value = key + 1;
@@ -127,13 +133,14 @@ static int read_member(struct values *values, const struct json *doc, const char
 	if (json_string_is(doc, key, "hyperparams") || json_string_is(doc, key, "params"))
 		return read_object(values->hyperparams, doc, name, key, "hyperparams", err);
 	if (json_string_is(doc, key, "tags"))
-		return read_tags(values, doc, value) == 0 ?
-			       0 :
-			       wrong_type(doc, name, value, "tags", "a list of strings", err);
+		return read_tags(values, doc, value) == 0
+			       ? 0
+			       : wrong_type(doc, name, value, "tags", "a list of strings", err);
 	if (json_string_is(doc, key, "steps"))
-		return json_int64(doc, value, &values->steps) == 0 && values->steps >= 0 ?
-			       0 :
-			       wrong_type(doc, name, value, "steps", "a whole number from 0", err);
+		return json_int64(doc, value, &values->steps) == 0 && values->steps >= 0
+			       ? 0
+			       : wrong_type(doc, name, value, "steps", "a whole number from 0",
+					    err);
 	if (!json_string_is(doc, key, "epochs"))
 		return unknown_member(doc, name, key, err);
 	if (json_is(doc, value, JSON_NULL))
@@ -152,8 +159,8 @@ int values_read_json(struct values *values, const char *name, const char *text, 
 
 	if (result == 0 && !json_is(&doc, 0, JSON_OBJECT))
 		result = err_set(err, ERR_INVALID, "%s: not a JSON object", name);
-	for (size_t i = result == 0 ? json_first(&doc, 0) : JSON_NONE; i != JSON_NONE && result == 0;
-	     i = json_next(&doc, 0, i))
+	for (size_t i = result == 0 ? json_first(&doc, 0) : JSON_NONE;
+	     i != JSON_NONE && result == 0; i = json_next(&doc, 0, i))
 		result = read_member(values, &doc, name, i, err);
 	json_release(&doc);
 	return result;

@@ -28,7 +28,7 @@ static void check_record(const struct history *history, struct findings *out)
 	struct info_summary summary;
 
 	out->n_checked++;
-	if (history->err.code && history->err.code != ERR_INVALID) {
+	if (!history->has_text) { /* a link, a directory, too large, no permission */
 		add_finding(out, history, true, "read", xstrdup(history->err.msg));
 		return;
 	}
@@ -38,14 +38,13 @@ static void check_record(const struct history *history, struct findings *out)
 	for (size_t i = 0; i < issues.n; i++) {
 		const struct info_issue *issue = &issues.v[i];
 		bool has_place = *issue->path != '\0';
+		bool has_column = strcmp(issue->code, "json") == 0; /* "23: expected a value" */
 
 		add_finding(out, history, issue->is_error, issue->code,
-			    xstrf("%s:%zu: %s%s%s", history->path, issue->line, issue->path,
-				  has_place ? ": " : "", issue->message));
+			    xstrf("%s:%zu:%s%s%s%s", history->path, issue->line,
+				  has_column ? "" : " ", issue->path, has_place ? ": " : "",
+				  issue->message));
 	}
-	/* A file that is a link, a directory or too large never got as far as its text. */
-	if (history->err.code && !issues.n)
-		add_finding(out, history, true, "read", xstrdup(history->err.msg));
 	info_issues_release(&issues);
 }
 

@@ -12,16 +12,16 @@
 
 struct finding {
 	char *ref;
-	char *text;     /* "PATH:LINE: message" */
-	char *code;     /* "json", "type", "derived", "spool", "unrecorded", "run", "temporary" */
-	bool is_error;  /* else a warning */
+	char *text;    /* "PATH:LINE: message" */
+	char *code;    /* "json", "type", "derived", "spool", "unrecorded", "run", "temporary" */
+	bool is_error; /* else a warning */
 };
 
 struct findings {
 	struct finding *v;
 	size_t n;
 	size_t n_errors;
-	size_t n_checked;  /* records looked at */
+	size_t n_checked; /* records looked at */
 	size_t n_entries;
 };
 
@@ -30,8 +30,8 @@ void verify_history(const struct history *history, struct findings *out);
 void findings_release(struct findings *findings);
 
 struct repair_report {
-	struct strv done;    /* one line for each thing put right */
-	struct strv left;    /* what could not be, and why */
+	struct strv done; /* one line for each thing put right */
+	struct strv left; /* what could not be, and why */
 };
 
 /* Put right what can be in this directory. 'dry': only say it. */

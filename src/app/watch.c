@@ -51,16 +51,17 @@ static void begin_progress(const struct plugin_plan *plan, const char *label, bo
 		char goal = plan->metrics[i].goal;
 
 		metrics[i].name = plan->metrics[i].name;
-		metrics[i].goal = goal == '+' ? PROGRESS_MAX :
-				  goal == '-' ? PROGRESS_MIN :
-						PROGRESS_NO_GOAL;
+		metrics[i].goal = goal == '+'	? PROGRESS_MAX
+				  : goal == '-' ? PROGRESS_MIN
+						: PROGRESS_NO_GOAL;
 	}
 	progress_begin(&setup);
 	free(metrics);
 }
 
 void watch_begin(struct watch *watch, const struct plugin_plan *plan,
-		 const struct plugin_limits *limits, int events_fd, const char *label, bool is_quiet)
+		 const struct plugin_limits *limits, int events_fd, const char *label,
+		 bool is_quiet)
 {
 	memset(watch, 0, sizeof(*watch));
 	watch->plan = plan;
@@ -124,8 +125,7 @@ void watch_end(struct watch *watch, bool wait)
 	progress_end();
 	if (watch->plan->n_rules)
 		sampler_finish(&watch->sampler);
-	while (events_read(&watch->events, set_value, NULL))
-		;
+	events_finish(&watch->events, set_value, NULL);
 	if (wait)
 		wait_for_answers(watch);
 	plugin_progress_stop(&watch->worker);

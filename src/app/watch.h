@@ -23,7 +23,8 @@ struct watch {
 };
 
 void watch_begin(struct watch *watch, const struct plugin_plan *plan,
-		 const struct plugin_limits *limits, int events_fd, const char *label, bool is_quiet);
+		 const struct plugin_limits *limits, int events_fd, const char *label,
+		 bool is_quiet);
 void watch_before_output(struct watch *watch, enum proc_stream stream);
 void watch_output(struct watch *watch, enum proc_stream stream, const char *data, size_t len);
 void watch_tick(struct watch *watch);

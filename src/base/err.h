@@ -18,15 +18,15 @@
 /* What a caller may have to tell apart; each has one exit status (product.md, section 3). */
 enum err_code {
 	ERR_NONE = 0,
-	ERR_FAILED,      /* 1: tried and refused by the world (I/O, permissions), nothing changed */
-	ERR_USAGE,       /* 2 */
-	ERR_NOT_FOUND,   /* 3 */
-	ERR_BUSY,        /* 4 */
-	ERR_INVALID,     /* 5: data, names, configuration that break the rules */
-	ERR_PLUGIN,      /* 6 */
-	ERR_SPOOLED,     /* 7: kept in the spool only */
+	ERR_FAILED,	 /* 1: tried and refused by the world (I/O, permissions), nothing changed */
+	ERR_USAGE,	 /* 2 */
+	ERR_NOT_FOUND,	 /* 3 */
+	ERR_BUSY,	 /* 4 */
+	ERR_INVALID,	 /* 5: data, names, configuration that break the rules */
+	ERR_PLUGIN,	 /* 6 */
+	ERR_SPOOLED,	 /* 7: kept in the spool only */
 	ERR_NOT_DURABLE, /* 8: in place, but not known to be durable */
-	ERR_INTERNAL,    /* 70 */
+	ERR_INTERNAL,	 /* 70 */
 	ERR_INTERRUPTED, /* 130 */
 };
 
@@ -37,7 +37,10 @@ struct err {
 	char path[512];
 };
 
-#define ERR_INIT { .code = ERR_NONE, .msg = "", .hint = "", .path = "" }
+#define ERR_INIT                                                    \
+	{                                                           \
+		.code = ERR_NONE, .msg = "", .hint = "", .path = "" \
+	}
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

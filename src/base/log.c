@@ -63,14 +63,14 @@ static PRINTF_LIKE(2, 0) void vemit(const char *prefix, const char *fmt, va_list
 	str_release(&text);
 }
 
-#define EMIT_IF(condition, prefix)                                                                 \
-	do {                                                                                       \
-		va_list args;                                                                      \
-		if (!(condition))                                                                  \
-			return;                                                                    \
-		va_start(args, fmt);                                                               \
-		vemit(prefix, fmt, args);                                                          \
-		va_end(args);                                                                      \
+#define EMIT_IF(condition, prefix)        \
+	do {                              \
+		va_list args;             \
+		if (!(condition))         \
+			return;           \
+		va_start(args, fmt);      \
+		vemit(prefix, fmt, args); \
+		va_end(args);             \
 	} while (0)
 
 void log_info(const char *fmt, ...)
@@ -100,13 +100,6 @@ void log_error(const struct err *err)
 		emit("hint: ", err->hint);
 }
 
-/* Characters that change how the rest of a line is read or shown. */
-static bool is_harmful(uint32_t c)
-{
-	return c < 0x20 || c == 0x7f || (c >= 0x80 && c <= 0x9f) || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
-}
-
 void add_harmless(struct str *out, const char *text, size_t len)
 {
 	size_t i = 0;
@@ -120,7 +113,7 @@ void add_harmless(struct str *out, const char *text, size_t len)
 			i++;
 			continue;
 		}
-		if (!is_harmful(c))
+		if (!utf8_is_control(c))
 			str_add(out, text + i, width);
 		else if (c < 0x80)
 			str_addf(out, "\\x%02x", (unsigned)c);

@@ -19,11 +19,11 @@ enum log_level log_level(void);
 /* Called before and after each message, so that a status line can step aside. */
 void log_set_guard(void (*before)(void), void (*after)(void));
 
-void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);    /* only with -v */
-void log_notice(const char *fmt, ...) PRINTF_LIKE(1, 2);  /* not with -q */
-void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);    /* "thhost: warning: ..." */
-void log_error(const struct err *err);                    /* message, then "hint: ..." */
-void log_plain(const char *fmt, ...) PRINTF_LIKE(1, 2);   /* "thhost: ...", always */
+void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);	 /* only with -v */
+void log_notice(const char *fmt, ...) PRINTF_LIKE(1, 2); /* not with -q */
+void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);	 /* "thhost: warning: ..." */
+void log_error(const struct err *err);			 /* message, then "hint: ..." */
+void log_plain(const char *fmt, ...) PRINTF_LIKE(1, 2);	 /* "thhost: ...", always */
 
 /* Append 'len' bytes of 'text' to 'out' in a form that no terminal acts upon. */
 void add_harmless(struct str *out, const char *text, size_t len);

@@ -22,7 +22,10 @@ struct str {
 };
 
 extern char str_empty[];
-#define STR_INIT { .buf = str_empty, .len = 0, .cap = 0 }
+#define STR_INIT                                     \
+	{                                            \
+		.buf = str_empty, .len = 0, .cap = 0 \
+	}
 
 void str_init(struct str *s);
 void str_release(struct str *s);
@@ -58,7 +61,10 @@ struct strv {
 	size_t cap;
 };
 
-#define STRV_INIT { .v = NULL, .n = 0, .cap = 0 }
+#define STRV_INIT                           \
+	{                                   \
+		.v = NULL, .n = 0, .cap = 0 \
+	}
 
 void strv_push(struct strv *v, const char *text);
 void strv_pushn(struct strv *v, const char *text, size_t len);

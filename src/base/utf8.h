@@ -14,4 +14,8 @@ size_t utf8_encode(uint32_t c, char *out);
 
 bool utf8_is_valid(const char *text, size_t len);
 
+/* Characters that change how the rest of a line is read or shown: C0, C1, direction marks and what
+ * takes no room. */
+bool utf8_is_control(uint32_t c);
+
 #endif

@@ -11,7 +11,7 @@
 /* Columns of 'text'; what is no UTF-8 counts one per byte. */
 int display_width(const char *text);
 
-/* 'text' cut to at most 'columns' columns; with an ellipsis where something is missing. Fresh memory. */
+/* 'text' cut to at most 'columns' columns, an ellipsis for what is missing. Fresh memory. */
 char *display_cut(const char *text, int columns);
 
 #endif

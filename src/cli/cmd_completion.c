@@ -8,10 +8,15 @@
 #include "cli/command.h"
 #include "cli/render.h"
 
+/* A name that a terminal or a line would take amiss is not offered. */
 static void add_word(struct str *out, const char *word, const char *start)
 {
-	if (has_prefix(word, start))
+	struct str safe = STR_INIT;
+
+	add_safe(&safe, word);
+	if (has_prefix(word, start) && str_equals(&safe, word))
 		str_addf(out, "%s\n", word);
+	str_release(&safe);
 }
 
 static void add_options(struct str *out, const struct option_spec *specs, const char *start)

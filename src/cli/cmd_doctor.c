@@ -61,7 +61,8 @@ static void check_plugins(struct checks *checks, struct session *session)
 	size_t broken = 0;
 
 	if (session_plugins(session, &err) < 0 ||
-	    plugin_describe_all(&session->plugins, &session->reports, &session->n_reports, &err) < 0) {
+	    plugin_describe_all(&session->plugins, &session->reports, &session->n_reports, &err) <
+		    0) {
 		add(checks, BAD, "plugins", xstrdup(err.msg));
 		return;
 	}
@@ -86,7 +87,8 @@ static void check_root(struct checks *checks, struct session *session)
 		return;
 	}
 	if (faccessat(session->layout.rootfd, ".", W_OK, 0) < 0) {
-		add(checks, BAD, "artifact root", xstrf("%s cannot be written", session->layout.root));
+		add(checks, BAD, "artifact root",
+		    xstrf("%s cannot be written", session->layout.root));
 		return;
 	}
 	if (lock_acquire(&lock, session->layout.rootfd, ".thhost.doctor.lock", session->layout.root,

@@ -183,9 +183,10 @@ static void config_only_row(struct table *t, const struct stage_state *config)
 	table_cell(t, TONE_DIM, "not recorded");
 	table_cell(t, TONE_PLAIN, "");
 	table_cell(t, TONE_PLAIN, "");
-	table_cell(t, TONE_PLAIN, config->completed_at ? config->completed_at :
-				  config->started_at   ? config->started_at :
-							 "");
+	table_cell(t, TONE_PLAIN,
+		   config->completed_at ? config->completed_at
+		   : config->started_at ? config->started_at
+					: "");
 	table_cell(t, TONE_DIM, config->status ? config->status : "");
 }
 
@@ -200,7 +201,7 @@ static bool is_in(const struct histories *all, const char *dir)
 static void status_as_table(const struct histories *all, const struct stage_state *states, size_t n,
 			    struct str *out)
 {
-	static const char *const titles[] = { "stage",	 "state",	"steps", "last step",
+	static const char *const titles[] = { "stage",	 "state",      "steps", "last step",
 					      "started", "config.yml", "" };
 	struct table *t = table_new();
 
@@ -307,7 +308,8 @@ static int exp_status(struct cli *cli, struct str *out, struct err *err)
 	if (result == 0 && cli->json) {
 		status_as_json(name.buf, &all, states, n, out);
 	} else if (result == 0) {
-		str_addf(out, "%s\n", name.buf);
+		add_safe(out, name.buf);
+		str_addch(out, '\n');
 		status_as_table(&all, states, n, out);
 	}
 	stage_state_list_release(states, n);
@@ -335,8 +337,10 @@ static int run_exp(struct cli *cli, struct err *err)
 	else if (strcmp(what, "status") == 0)
 		result = exp_status(cli, &out, err);
 	else
-		result = err_set(err, ERR_USAGE, "'thhost exp' knows new, list, use and status, not "
-						 "'%s'", what);
+		result = err_set(err, ERR_USAGE,
+				 "'thhost exp' knows new, list, use and status, not "
+				 "'%s'",
+				 what);
 	if (result == 0 && print_out(&out) < 0)
 		result = 1;
 	str_release(&out);
@@ -347,8 +351,8 @@ const struct command cmd_exp = {
 	.name = "exp",
 	.synopsis = "new [NAME] | list | use NAME | status [NAME]",
 	.summary = "make, list and choose experiments; show the state of their stages",
-	.details = "NAME may be 'latest'. 'new' prints the name of what it made and makes it the one in\n"
-		   "use.\n",
+	.details = "NAME may be 'latest'. 'new' prints the name of what it made and makes it\n"
+		   "the one in use.\n",
 	.min_operands = 1,
 	.max_operands = 2,
 	.run = run_exp,

@@ -57,10 +57,8 @@ static int run_help(struct cli *cli, struct err *err)
 	struct str page = STR_INIT;
 	int result;
 
-	if (operand(cli, 0) && !(command = command_find(operand(cli, 0)))) {
-		err_set(err, ERR_USAGE, "unknown verb '%s'", operand(cli, 0));
-		return err_hint(err, "'thhost help' shows all");
-	}
+	if (operand(cli, 0) && !(command = command_find(operand(cli, 0))))
+		return command_unknown(operand(cli, 0), err);
 	command_help(command, &page);
 	result = print_out(&page);
 	str_release(&page);
@@ -72,6 +70,7 @@ const struct command cmd_help = {
 	.synopsis = "[VERB]",
 	.summary = "show what there is, or how a verb is used",
 	.max_operands = 1,
+	.needs_no_config = true,
 	.run = run_help,
 };
 
@@ -105,5 +104,6 @@ const struct command cmd_version = {
 	.name = "version",
 	.synopsis = "",
 	.summary = "show the versions of thhost, Lua, the record and the plugin contract",
+	.needs_no_config = true,
 	.run = run_version,
 };

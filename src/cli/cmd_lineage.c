@@ -4,6 +4,7 @@
 #include "app/parents.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/width.h"
 #include "cli/command.h"
 #include "cli/pager.h"
 #include "cli/render.h"
@@ -133,7 +134,8 @@ static void build(struct lineage *lineage, const struct histories *all, struct l
 		node = lineage_node(lineage, history->dir.ref);
 		connect_list(lineage, &info->doc, json_member(&info->doc, 0, "parents"), node);
 		for (size_t e = first_own_entry(info); e != JSON_NONE; e = info_next_entry(info, e))
-			connect_list(lineage, &info->doc, info_entry_member(info, e, "parents"), node);
+			connect_list(lineage, &info->doc, info_entry_member(info, e, "parents"),
+				     node);
 		connect_inherited(lineage, info, node);
 		connect_base(lineage, layout, history, node);
 	}
@@ -143,14 +145,19 @@ static void build(struct lineage *lineage, const struct histories *all, struct l
 
 struct tree {
 	const struct lineage *lineage;
-	const bool *shown;   /* nodes that belong to the answer */
+	const bool *shown; /* nodes that belong to the answer */
 	bool *printed;
 	size_t target;
+	size_t depth;
 	struct str *out;
 };
 
-/* Of several parents the one that the model itself came from holds the branch. */
-static size_t branch_parent(const struct lineage *lineage, size_t node)
+/* Each level indents by three columns: beyond this nobody reads on, and the text would grow faster
+ * than the tree. */
+#define DEPTH_LIMIT 200
+
+/* Of several parents that are shown the one that the model itself came from holds the branch. */
+static size_t branch_parent(const struct lineage *lineage, const bool *shown, size_t node)
 {
 	const struct lineage_node *n = &lineage->nodes[node];
 	size_t best = LINEAGE_NONE;
@@ -158,6 +165,8 @@ static size_t branch_parent(const struct lineage *lineage, size_t node)
 	for (size_t i = 0; i < n->n_parents; i++) {
 		const struct lineage_edge *edge = &lineage->edges[n->parents[i]];
 
+		if (!shown[edge->from])
+			continue;
 		if (best == LINEAGE_NONE || strcmp(edge->relation, "continues") == 0)
 			best = edge->from;
 	}
@@ -166,12 +175,12 @@ static size_t branch_parent(const struct lineage *lineage, size_t node)
 
 static void add_padded(struct str *out, const char *left, const char *text)
 {
-	int gap = 46 - (int)strlen(left);
+	int gap = 46 - display_width(left);
 
 	str_adds(out, left);
 	if (text && *text) {
 		str_addf(out, "%*s", gap > 2 ? gap : 2, "");
-		add_harmless(out, text, strlen(text));
+		add_safe(out, text);
 	}
 }
 
@@ -182,20 +191,24 @@ static void add_other_parents(const struct tree *tree, size_t node, size_t branc
 	for (size_t i = 0; i < n->n_parents; i++) {
 		const struct lineage_edge *edge = &tree->lineage->edges[n->parents[i]];
 
-		if (edge->from != branch)
-			str_addf(tree->out, "  (also %s %s)", edge->relation,
-				 tree->lineage->nodes[edge->from].ref);
+		if (edge->from == branch)
+			continue;
+		str_adds(tree->out, "  (also ");
+		add_safe(tree->out, edge->relation);
+		str_addch(tree->out, ' ');
+		add_safe(tree->out, tree->lineage->nodes[edge->from].ref);
+		str_addch(tree->out, ')');
 	}
 }
 
-static void print_node(const struct tree *tree, size_t node, const char *prefix,
-		       const char *branch, size_t parent)
+static void print_node(const struct tree *tree, size_t node, const char *prefix, const char *branch,
+		       size_t parent)
 {
 	const struct lineage_node *n = &tree->lineage->nodes[node];
 	struct str line = STR_INIT;
 
 	str_addf(&line, "%s%s", prefix, branch);
-	add_harmless(&line, n->ref, strlen(n->ref));
+	add_safe(&line, n->ref);
 	add_padded(tree->out, line.buf, n->is_missing ? "missing" : n->label);
 	add_other_parents(tree, node, parent);
 	if (node == tree->target)
@@ -204,7 +217,12 @@ static void print_node(const struct tree *tree, size_t node, const char *prefix,
 	str_release(&line);
 }
 
-static void print_tree(const struct tree *tree, size_t node, const char *prefix, const char *branch,
+static bool is_branch_of(const struct tree *tree, size_t child, size_t node)
+{
+	return tree->shown[child] && branch_parent(tree->lineage, tree->shown, child) == node;
+}
+
+static void print_tree(struct tree *tree, size_t node, const char *prefix, const char *branch,
 		       const char *below, size_t parent)
 {
 	const struct lineage_node *n = &tree->lineage->nodes[node];
@@ -213,21 +231,21 @@ static void print_tree(const struct tree *tree, size_t node, const char *prefix,
 
 	print_node(tree, node, prefix, branch, parent);
 	tree->printed[node] = true;
-	for (size_t i = 0; i < n->n_children; i++) {
+	tree->depth++;
+	for (size_t i = 0; i < n->n_children; i++)
+		if (is_branch_of(tree, tree->lineage->edges[n->children[i]].to, node))
+			last = tree->lineage->edges[n->children[i]].to;
+	for (size_t i = 0; i < n->n_children && tree->depth < DEPTH_LIMIT; i++) {
 		size_t child = tree->lineage->edges[n->children[i]].to;
 
-		if (tree->shown[child] && branch_parent(tree->lineage, child) == node)
-			last = child;
-	}
-	for (size_t i = 0; i < n->n_children; i++) {
-		size_t child = tree->lineage->edges[n->children[i]].to;
-
-		if (!tree->shown[child] || tree->printed[child] ||
-		    branch_parent(tree->lineage, child) != node)
+		if (tree->printed[child] || !is_branch_of(tree, child, node))
 			continue;
 		print_tree(tree, child, deeper, child == last ? "└─ " : "├─ ",
 			   child == last ? "   " : "│  ", node);
 	}
+	if (last != LINEAGE_NONE && tree->depth == DEPTH_LIMIT)
+		str_addf(tree->out, "%s└─ (deeper ones are left out; --json has all)\n", deeper);
+	tree->depth--;
 	free(deeper);
 }
 
@@ -244,7 +262,7 @@ static bool *choose(const struct lineage *lineage, size_t target)
 		lineage_reach(lineage, target, false, shown);
 		for (size_t i = 0; i < lineage->n_nodes; i++) {
 			/* A pretrained model has many children that are no relatives. */
-			if (above[i] && !lineage->nodes[i].is_outside)
+			if (above[i] && !shown[i] && !lineage->nodes[i].is_outside)
 				lineage_reach(lineage, i, false, shown);
 			shown[i] = shown[i] || above[i];
 		}
@@ -265,11 +283,11 @@ static void as_tree(const struct lineage *lineage, size_t target, const bool *sh
 	};
 
 	for (size_t i = 0; i < lineage->n_nodes; i++)
-		if (shown[i] && branch_parent(lineage, i) == LINEAGE_NONE)
+		if (shown[i] && branch_parent(lineage, shown, i) == LINEAGE_NONE)
 			print_tree(&tree, i, "", "", "", LINEAGE_NONE);
-	/* What is left hangs in a cycle: shown flat, and named. */
+	/* What is left hangs in a cycle, or below one: it begins with a model of the cycle. */
 	for (size_t i = 0; i < lineage->n_nodes; i++) {
-		if (!shown[i] || tree.printed[i])
+		if (!shown[i] || tree.printed[i] || !lineage_has_cycle(lineage, i))
 			continue;
 		log_warn("'%s' is its own ancestor", lineage->nodes[i].ref);
 		print_tree(&tree, i, "", "", "", LINEAGE_NONE);
@@ -292,9 +310,10 @@ static void as_json(const struct lineage *lineage, const bool *shown, struct str
 			continue;
 		jsonw_object(&w);
 		jsonw_pair_string(&w, "ref", node->ref);
-		jsonw_pair_string(&w, "kind", node->is_missing ? "missing" :
-					      node->is_outside ? "outside" :
-								 "model");
+		jsonw_pair_string(&w, "kind",
+				  node->is_missing   ? "missing"
+				  : node->is_outside ? "outside"
+						     : "model");
 		jsonw_pair_string(&w, "label", node->label);
 		jsonw_end(&w);
 	}
@@ -330,8 +349,8 @@ static int find_target(struct cli *cli, const struct lineage *lineage, size_t *t
 	*target = lineage_find(lineage, operand(cli, 0)); /* also a pretrained model's name */
 	if (*target != LINEAGE_NONE)
 		return 0;
-	if (session_resolve(&cli->session, option_value(&cli->options, "exp"), operand(cli, 0), &dir,
-			    err) < 0)
+	if (session_resolve(&cli->session, option_value(&cli->options, "exp"), operand(cli, 0),
+			    &dir, err) < 0)
 		return -1;
 	*target = lineage_find(lineage, dir.ref);
 	if (*target == LINEAGE_NONE)

@@ -96,8 +96,9 @@ static void model_row(struct table *t, const struct history *history)
 
 static void list_as_table(const struct histories *all, struct str *out)
 {
-	static const char *const titles[] = { "model",	"stage",  "last on",	"steps", "trainings",
-					      "metric", "checkpoint", "updated", "" };
+	static const char *const titles[] = { "model",	    "stage",	 "last on",
+					      "steps",	    "trainings", "metric",
+					      "checkpoint", "updated",	 "" };
 	struct table *t = table_new();
 
 	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
@@ -191,6 +192,8 @@ static int run_list(struct cli *cli, struct err *err)
 		list_as_json(&all, &out);
 	else
 		list_as_table(&all, &out);
+	if (!out.len)
+		log_notice("no such model below '%s'", cli->session.layout.root);
 	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
 	if (report_broken(&all))
 		result = 1;
@@ -204,7 +207,8 @@ const struct command cmd_list = {
 	.name = "list",
 	.synopsis = "[--stage STAGE] [--dataset D] [--exp EXP]",
 	.summary = "list all models below the artifact root",
-	.details = "A record that cannot be read is a row that says so; the exit status is then 1.\n",
+	.details =
+		"A record that cannot be read is a row that says so; the exit status is then 1.\n",
 	.options = options,
 	.run = run_list,
 };

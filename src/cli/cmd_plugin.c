@@ -36,17 +36,17 @@ static void report_row(struct table *t, const struct plugin_report *report)
 	table_cell(t, TONE_PLAIN, broken || !plan->version ? "" : plan->version);
 	table_cell(t, TONE_PLAIN, plan->dir ? plan->dir : "");
 	table_cell(t, broken ? TONE_BAD : TONE_PLAIN,
-		   broken			? "broken" :
-		   report->file->is_shadowed	? "shadowed" :
-		   plan->summary		? plan->summary :
-						  "");
+		   broken		       ? "broken"
+		   : report->file->is_shadowed ? "shadowed"
+		   : plan->summary	       ? plan->summary
+					       : "");
 	table_cell(t, TONE_DIM, report->file->path);
 }
 
 static void list_as_table(const struct plugin_report *reports, size_t n, struct str *out)
 {
-	static const char *const titles[] = { "plugin", "kind", "version", "directory", "summary",
-					      "file" };
+	static const char *const titles[] = { "plugin",	   "kind",    "version",
+					      "directory", "summary", "file" };
 	struct table *t = table_new();
 
 	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
@@ -121,7 +121,68 @@ static void add_inputs(struct str *out, const struct plugin_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_inputs; i++)
 		str_addf(out, "%-12s %-14s %s%s\n", i ? "" : "inputs", plan->inputs[i].name,
-			 plan->inputs[i].pattern, plan->inputs[i].is_optional ? "  (optional)" : "");
+			 plan->inputs[i].pattern,
+			 plan->inputs[i].is_optional ? "  (optional)" : "");
+}
+
+static void inputs_as_json(struct jsonw *w, const struct plugin_plan *plan)
+{
+	jsonw_key(w, "inputs");
+	jsonw_array(w);
+	for (size_t i = 0; i < plan->n_inputs; i++) {
+		jsonw_object(w);
+		jsonw_pair_string(w, "name", plan->inputs[i].name);
+		jsonw_pair_string(w, "pattern", plan->inputs[i].pattern);
+		jsonw_key(w, "optional");
+		jsonw_bool(w, plan->inputs[i].is_optional);
+		jsonw_end(w);
+	}
+	jsonw_end(w);
+}
+
+static void metrics_as_json(struct jsonw *w, const struct plugin_plan *plan)
+{
+	jsonw_key(w, "metrics");
+	jsonw_array(w);
+	for (size_t i = 0; i < plan->n_metrics; i++) {
+		const struct plugin_metric *metric = &plan->metrics[i];
+
+		jsonw_object(w);
+		jsonw_pair_string(w, "name", metric->name);
+		jsonw_pair_string(w, "goal",
+				  metric->goal == '+'	? "max"
+				  : metric->goal == '-' ? "min"
+							: NULL);
+		jsonw_key(w, "required");
+		jsonw_bool(w, metric->is_required);
+		jsonw_end(w);
+	}
+	jsonw_end(w);
+}
+
+static void plan_as_json(const struct plugin_plan *plan, const char *sha256, struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 2);
+
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "schema", "thhost.plugin/1");
+	jsonw_pair_string(&w, "name", plan->name);
+	jsonw_pair_string(&w, "version", plan->version);
+	jsonw_pair_string(&w, "summary", plan->summary);
+	jsonw_pair_string(&w, "path", plan->path);
+	jsonw_pair_string(&w, "dataset_path", plan->dataset_path);
+	jsonw_pair_string(&w, "sha256", sha256);
+	jsonw_pair_string(&w, "dir", plan->dir);
+	jsonw_pair_string(&w, "model_name", plan->model_name);
+	jsonw_key(&w, "requires");
+	jsonw_array(&w);
+	for (size_t i = 0; i < plan->requires.n; i++)
+		jsonw_string(&w, plan->requires.v[i]);
+	jsonw_end(&w);
+	inputs_as_json(&w, plan);
+	metrics_as_json(&w, plan);
+	jsonw_end(&w);
+	str_addch(out, '\n');
 }
 
 static void add_metrics(struct str *out, const struct plugin_plan *plan)
@@ -130,11 +191,27 @@ static void add_metrics(struct str *out, const struct plugin_plan *plan)
 		const struct plugin_metric *metric = &plan->metrics[i];
 
 		str_addf(out, "%-12s %-14s %s%s\n", i ? "" : "metrics", metric->name,
-			 metric->goal == '+' ? "higher is better" :
-			 metric->goal == '-' ? "lower is better" :
-					       "",
+			 metric->goal == '+'   ? "higher is better"
+			 : metric->goal == '-' ? "lower is better"
+					       : "",
 			 metric->is_required ? "  (required)" : "");
 	}
+}
+
+static void plan_as_text(const struct plugin_plan *plan, const char *sha256, struct str *out)
+{
+	add_line(out, "plugin", plan->name);
+	add_line(out, "version", plan->version);
+	add_line(out, "summary", plan->summary);
+	add_line(out, "file", plan->path);
+	add_line(out, "overridden", plan->dataset_path);
+	add_line(out, "sha256", sha256);
+	add_line(out, "directory", plan->dir);
+	add_line(out, "model name", plan->model_name);
+	for (size_t i = 0; i < plan->requires.n; i++)
+		add_line(out, i ? "" : "requires", plan->requires.v[i]);
+	add_inputs(out, plan);
+	add_metrics(out, plan);
 }
 
 static int plugin_show(struct cli *cli, struct str *out, struct err *err)
@@ -148,58 +225,95 @@ static int plugin_show(struct cli *cli, struct str *out, struct err *err)
 			    option_value(&cli->options, "dataset"), NULL, &plan, err) < 0)
 		return -1;
 	digest_bytes(plan.source, plan.source_len, sha256);
-	add_line(out, "plugin", plan.name);
-	add_line(out, "version", plan.version);
-	add_line(out, "summary", plan.summary);
-	add_line(out, "file", plan.path);
-	add_line(out, "overridden", plan.dataset_path);
-	add_line(out, "sha256", sha256);
-	add_line(out, "directory", plan.dir);
-	add_line(out, "model name", plan.model_name);
-	for (size_t i = 0; i < plan.requires.n; i++)
-		add_line(out, i ? "" : "requires", plan.requires.v[i]);
-	add_inputs(out, &plan);
-	add_metrics(out, &plan);
+	if (cli->json)
+		plan_as_json(&plan, sha256, out);
+	else
+		plan_as_text(&plan, sha256, out);
 	plugin_plan_release(&plan);
 	return 0;
 }
 
 /* ---- check ---- */
 
-static int check_one(struct cli *cli, const char *what, struct str *out)
+/* A plugin's name, or a file that need not be on the path. */
+static const char *check_one(struct cli *cli, const char *what, struct plugin_report *report)
 {
 	const struct plugin_file *file = plugin_find(&cli->session.plugins, "stage", what);
-	struct plugin_report report;
 	struct err err = ERR_INIT;
-	int result = 0;
 
+	memset(report, 0, sizeof(*report));
 	if (!file)
 		file = plugin_find(&cli->session.plugins, "dataset", what);
-	memset(&report, 0, sizeof(report));
-	if (plugin_check_file(&cli->session.plugins, file ? file->path : what, &report, &err) < 0)
-		report.err = err;
-	if (report.err.code) {
-		log_error(&report.err);
-		result = -1;
-	} else {
-		str_addf(out, "%s: in order (%s '%s', version %s)\n", file ? file->path : what,
-			 report.file ? report.file->kind : "plugin",
-			 report.plan.name ? report.plan.name : what,
-			 report.plan.version ? report.plan.version : "?");
+	if (plugin_check_file(&cli->session.plugins, file ? file->path : what, report, &err) < 0)
+		report->err = err;
+	return file ? file->path : what;
+}
+
+static void check_as_text(const struct plugin_report *report, const char *path, struct str *out)
+{
+	if (report->err.code) {
+		log_error(&report->err);
+		return;
 	}
-	plugin_plan_release(&report.plan);
+	add_safe(out, path);
+	str_adds(out, ": in order (");
+	add_safe(out, report->file ? report->file->kind : "plugin");
+	str_adds(out, " '");
+	add_safe(out, report->plan.name ? report->plan.name : path);
+	str_adds(out, "', version ");
+	add_safe(out, report->plan.version ? report->plan.version : "?");
+	str_adds(out, ")\n");
+}
+
+static void check_as_json(const struct plugin_report *report, const char *path, struct jsonw *w)
+{
+	jsonw_object(w);
+	jsonw_pair_string(w, "path", path);
+	jsonw_pair_string(w, "name", report->plan.name);
+	jsonw_pair_string(w, "version", report->plan.version);
+	jsonw_pair_string(w, "error", report->err.code ? report->err.msg : NULL);
+	jsonw_end(w);
+}
+
+/* With --json the last error is also the one on stderr; as text each has its line. */
+static int check_all(struct cli *cli, struct jsonw *w, struct str *out, struct err *err)
+{
+	int result = 0;
+
+	for (size_t i = 1; operand(cli, i); i++) {
+		struct plugin_report report;
+		const char *path = check_one(cli, operand(cli, i), &report);
+
+		if (cli->json)
+			check_as_json(&report, path, w);
+		else
+			check_as_text(&report, path, out);
+		if (report.err.code) {
+			*err = report.err;
+			result = cli->json ? -1 : err_exit_status(report.err.code);
+		}
+		plugin_plan_release(&report.plan);
+	}
 	return result;
 }
 
 static int plugin_check(struct cli *cli, struct str *out, struct err *err)
 {
-	int result = 0;
+	struct jsonw w = jsonw_begin(out, 2);
+	int result;
 
 	if (!operand(cli, 1))
 		return err_set(err, ERR_USAGE, "which plugin? (thhost plugin check FILE...)");
-	for (size_t i = 1; operand(cli, i); i++)
-		if (check_one(cli, operand(cli, i), out) < 0)
-			result = 6;
+	if (!cli->json)
+		return check_all(cli, &w, out, err);
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "schema", "thhost.plugin-check/1");
+	jsonw_key(&w, "plugins");
+	jsonw_array(&w);
+	result = check_all(cli, &w, out, err);
+	jsonw_end(&w);
+	jsonw_end(&w);
+	str_addch(out, '\n');
 	return result;
 }
 
@@ -395,13 +509,29 @@ static int write_new(const char *dir, const char *name, const char *text, struct
 	if (file_replace(fd, file, text, strlen(text), &fresh, err) == FILE_UNCHANGED) {
 		result = -1;
 		if (err->code == ERR_BUSY)
-			err_set(err, ERR_FAILED, "'%s/%s' is there already; left as it is", dir, file);
+			err_set(err, ERR_FAILED, "'%s/%s' is there already; left as it is", dir,
+				file);
 	} else {
-		str_addf(out, "%s/%s\n", dir, file);
+		str_addf(out, "%s/%s", dir, file);
 	}
 	close(fd);
 	free(file);
 	return result;
+}
+
+static void add_path(const struct cli *cli, const char *path, struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 2);
+
+	if (cli->json) {
+		jsonw_object(&w);
+		jsonw_pair_string(&w, "schema", "thhost.plugin-new/1");
+		jsonw_pair_string(&w, "path", path);
+		jsonw_end(&w);
+	} else {
+		str_adds(out, path);
+	}
+	str_addch(out, '\n');
 }
 
 static int plugin_new(struct cli *cli, struct str *out, struct err *err)
@@ -411,6 +541,7 @@ static int plugin_new(struct cli *cli, struct str *out, struct err *err)
 	const char *stage = option_value(&cli->options, "stage");
 	bool is_dataset = kind && strcmp(kind, "dataset") == 0;
 	const struct embedded_file *template;
+	struct str path = STR_INIT;
 	char *base;
 	char *dir;
 	char *text;
@@ -420,7 +551,8 @@ static int plugin_new(struct cli *cli, struct str *out, struct err *err)
 		return err_set(err, ERR_USAGE, "which name? (thhost plugin new NAME)");
 	if (kind && !is_dataset && strcmp(kind, "stage") != 0)
 		return err_set(err, ERR_USAGE, "--kind is stage or dataset, not '%s'", kind);
-	if (path_check_name("plugin", name, err) < 0)
+	if (path_check_name("plugin", name, err) < 0 ||
+	    (stage && path_check_name("stage", stage, err) < 0))
 		return -1;
 	template = embedded_find(is_dataset ? "new.dataset" : "new.stage");
 	if (!template)
@@ -428,7 +560,10 @@ static int plugin_new(struct cli *cli, struct str *out, struct err *err)
 	base = target_dir(cli);
 	dir = is_dataset ? path_join(base, "datasets") : xstrdup(base);
 	text = fill_template(template, name, stage ? stage : "stage3");
-	result = write_new(dir, name, text, out, err);
+	result = write_new(dir, name, text, &path, err);
+	if (result == 0)
+		add_path(cli, path.buf, out);
+	str_release(&path);
 	free(text);
 	free(dir);
 	free(base);
@@ -441,12 +576,14 @@ static int run_plugin(struct cli *cli, struct err *err)
 		const char *name;
 		int (*run)(struct cli *cli, struct str *out, struct err *err);
 	} verbs[] = {
-		{ "list", plugin_list }, { "show", plugin_show }, { "new", plugin_new },
+		{ "list", plugin_list },   { "show", plugin_show }, { "new", plugin_new },
 		{ "check", plugin_check }, { "test", plugin_test },
 	};
 	struct str out = STR_INIT;
-	int result = err_set(err, ERR_USAGE, "'thhost plugin' knows list, show, new, check and test, "
-					     "not '%s'", operand(cli, 0));
+	int result = err_set(err, ERR_USAGE,
+			     "'thhost plugin' knows list, show, new, check and test, "
+			     "not '%s'",
+			     operand(cli, 0));
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(operand(cli, 0), verbs[i].name) != 0)

@@ -71,8 +71,8 @@ static int read_json_input(const struct options *given, struct values *values, s
 	else
 		result = file_read_path(file, INPUT_LIMIT, &text, err);
 	if (result == 0)
-		result = values_read_json(values, strcmp(file, "-") == 0 ? "stdin" : file,
-					  text.buf, err);
+		result = values_read_json(values, strcmp(file, "-") == 0 ? "stdin" : file, text.buf,
+					  err);
 	str_release(&text);
 	return result;
 }
@@ -195,19 +195,18 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 	struct str out = STR_INIT;
 	int result = draft_commit(draft, &cli->session, SPOOL_DAMAGE, &outcome, err);
 
-	for (size_t i = 0; i < outcome.warnings.n; i++)
+	/* Nobody needs a remark on an entry that is refused. */
+	for (size_t i = 0; result == 0 && i < outcome.warnings.n; i++)
 		log_warn("%s", outcome.warnings.v[i]);
 	if (result == 0) {
-		if (outcome.result == STORE_NOT_DURABLE) {
-			log_warn("%s", err->msg);
-			result = 8;
-		}
 		if (cli->json)
 			report_recorded_json(draft, &outcome, &out);
 		else if (log_level() > LOG_QUIET)
 			report_recorded(draft, &outcome, &out);
-		if (print_out(&out) < 0 && result == 0)
+		if (print_out(&out) < 0)
 			result = 1;
+		if (outcome.result == STORE_NOT_DURABLE)
+			result = -1; /* 'err' says so */
 	}
 	str_release(&out);
 	record_outcome_release(&outcome);
@@ -225,11 +224,10 @@ static int run_record(struct cli *cli, struct err *err)
 	values_init(&values);
 	result = read_values(cli, &values, err);
 	if (result == 0)
-		result = draft_open(&draft, &cli->session, &values, !dry, err);
+		result = draft_open(&draft, &cli->session, &values, false, err);
 	if (result == 0 && values.from)
 		result = extract_from(&draft, &cli->session, err);
 	if (result == 0) {
-		warn_of_plugin(&draft);
 		draft.additive = values.from || option_given(&cli->options, "capture");
 		if (option_given(&cli->options, "capture")) {
 			capture_all(&texts, &cli->session.conf, NULL, NULL);
@@ -238,6 +236,8 @@ static int run_record(struct cli *cli, struct err *err)
 		}
 		result = dry ? preview(cli, &draft, err) : commit(cli, &draft, err);
 	}
+	if (result >= 0 || err->code == ERR_SPOOLED)
+		warn_of_plugin(&draft);
 	capture_texts_release(&texts);
 	if (draft.values)
 		draft_release(&draft);
@@ -249,9 +249,10 @@ const struct command cmd_record = {
 	.name = "record",
 	.synopsis = "STAGE --dataset D [--steps N] [--metric K=V]... [--from DIR] ...",
 	.summary = "append an entry to a training history without running anything",
-	.details = "Values come from options, from a JSON object with the same names (--json-input), or\n"
-		   "are read by the stage's plugin from what a training left in a directory (--from).\n"
-		   "An option wins over JSON, and JSON over what the plugin found.\n",
+	.details =
+		"Values come from options, from a JSON object with the same names (--json-input),\n"
+		"or are read by the stage's plugin from what a training left (--from DIR).\n"
+		"An option wins over JSON, and JSON over what the plugin found.\n",
 	.options = options,
 	.max_operands = 1,
 	.run = run_record,

@@ -61,8 +61,9 @@ static int read_values(struct cli *cli, struct values *values, struct err *err)
 /* A word of a command as a person would type it. */
 static void add_word(struct str *out, const char *word)
 {
-	bool plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-						 "0123456789_./:=@%+,-")];
+	bool plain =
+		*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					    "0123456789_./:=@%+,-")];
 
 	if (plain) {
 		str_adds(out, word);
@@ -177,7 +178,7 @@ static void say_failed(const struct run_report *report)
 	str_release(&text);
 }
 
-static void say(const struct cli *cli, const struct run_report *report)
+static void say(const struct cli *cli, const struct run_report *report, bool strict)
 {
 	for (size_t i = 0; i < report->draft.result.warnings.n; i++)
 		log_warn("%s", report->draft.result.warnings.v[i]);
@@ -186,7 +187,7 @@ static void say(const struct cli *cli, const struct run_report *report)
 	if (report->is_recorded)
 		say_recorded(cli, report);
 	else if (report->is_wanted)
-		log_error(&report->trouble);
+		command_report(&report->trouble, strict ? 125 : 0, cli->json);
 	else if (proc_shell_status(&report->child) != 0)
 		say_failed(report);
 }
@@ -221,7 +222,7 @@ static int run_run(struct cli *cli, struct err *err)
 		status = show_plan(cli, &report);
 		goto out;
 	}
-	say(cli, &report);
+	say(cli, &report, strict);
 	child = report.child;
 	is_missing = report.is_wanted && !report.is_recorded;
 	run_report_release(&report);
@@ -236,7 +237,7 @@ usage:
 	if (status == 125) {
 		if (err->code == ERR_USAGE)
 			return -1;
-		log_error(err);
+		return command_report(err, 125, cli->json);
 	}
 	return status;
 }
@@ -245,8 +246,8 @@ const struct command cmd_run = {
 	.name = "run",
 	.synopsis = "STAGE --dataset D [options] [-- COMMAND [ARG]...]",
 	.summary = "run a training and record what came out of it",
-	.details = "The command's output, signals and exit status pass through untouched. Without a command\n"
-		   "after '--' the one under [stage STAGE] in thhost.ini is run.\n",
+	.details = "The command's output, signals and exit status pass through untouched. Without\n"
+		   "a command after '--' the one under [stage STAGE] in thhost.ini is run.\n",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 1,

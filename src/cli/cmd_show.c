@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/width.h"
 #include "cli/command.h"
 #include "cli/pager.h"
 #include "cli/render.h"
@@ -25,8 +26,8 @@ static void collect_metrics(const struct info *info, struct strv *names)
 	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i)) {
 		size_t metrics = info_entry_member(info, i, "metrics");
 
-		for (size_t k = json_first(doc, metrics); k != JSON_NONE && names->n < METRIC_COLUMNS;
-		     k = json_next(doc, metrics, k)) {
+		for (size_t k = json_first(doc, metrics);
+		     k != JSON_NONE && names->n < METRIC_COLUMNS; k = json_next(doc, metrics, k)) {
 			char *name = json_string_copy(doc, k);
 
 			if (json_is_number(doc, k + 1) && !strv_has(names, name))
@@ -51,9 +52,9 @@ static void number_cell(struct table *t, const struct json *doc, size_t value)
 
 static void raw_cell(struct table *t, const struct json *doc, size_t value)
 {
-	char *text = value == JSON_NONE		     ? xstrdup("-") :
-		     json_is(doc, value, JSON_STRING) ? json_string_copy(doc, value) :
-							json_raw_copy(doc, value);
+	char *text = value == JSON_NONE			? xstrdup("-")
+		     : json_is(doc, value, JSON_STRING) ? json_string_copy(doc, value)
+							: json_raw_copy(doc, value);
 
 	table_cell(t, TONE_PLAIN, text);
 	free(text);
@@ -135,11 +136,6 @@ static void add_table(const struct history *history, struct str *out)
 	strv_release(&metrics);
 }
 
-static void add_safe(struct str *out, const char *text)
-{
-	add_harmless(out, text, strlen(text));
-}
-
 static void add_head(const struct history *history, struct str *out)
 {
 	const struct info *info = &history->info;
@@ -154,9 +150,11 @@ static void add_head(const struct history *history, struct str *out)
 	int gap;
 
 	add_safe(&safe, model ? model : "?");
-	gap = 60 - (int)safe.len;
+	gap = 60 - display_width(safe.buf);
 	add_tone(out, TONE_BOLD, safe.buf);
-	str_addf(out, "%*s%s\n", gap > 2 ? gap : 2, "", history->dir.ref);
+	str_addf(out, "%*s", gap > 2 ? gap : 2, "");
+	add_safe(out, history->dir.ref);
+	str_addch(out, '\n');
 	add_safe(out, stage ? stage : "?");
 	if (checkpoint && *checkpoint) {
 		str_adds(out, ", ");
@@ -164,7 +162,8 @@ static void add_head(const struct history *history, struct str *out)
 	}
 	str_adds(out, ", ");
 	add_count(out, info_total_steps(info));
-	str_addf(out, " steps in %zu training%s", n, n == 1 ? "" : "s");
+	str_addf(out, " step%s in %zu training%s", info_total_steps(info) == 1 ? "" : "s", n,
+		 n == 1 ? "" : "s");
 	if (dataset) {
 		str_adds(out, ", last on ");
 		add_safe(out, dataset);
@@ -187,8 +186,8 @@ static void add_head(const struct history *history, struct str *out)
 
 static void add_run(const struct run *run, struct str *out)
 {
-	enum tone tone = run->state == RUN_RUNNING || run->state == RUN_STARTING ? TONE_RUNNING :
-										    TONE_BAD;
+	enum tone tone =
+		run->state == RUN_RUNNING || run->state == RUN_STARTING ? TONE_RUNNING : TONE_BAD;
 
 	str_addf(out, "  %.13s  ", run->run_id);
 	add_tone(out, tone, run_state_word(run->state));
@@ -225,10 +224,11 @@ static void add_outside(const struct history *history, struct str *out)
 		any = true;
 		add_run(&history->runs.v[i], out);
 	}
-	if (history->waiting.n)
-		str_addf(out, "\n%zu in the spool: 'thhost repair %s' puts %s in\n",
-			 history->waiting.n, history->dir.ref,
-			 history->waiting.n == 1 ? "it" : "them");
+	if (!history->waiting.n)
+		return;
+	str_addf(out, "\n%zu in the spool: 'thhost repair ", history->waiting.n);
+	add_safe(out, history->dir.ref);
+	str_addf(out, "' puts %s in\n", history->waiting.n == 1 ? "it" : "them");
 }
 
 static void show_as_json(const struct history *history, struct str *out)
@@ -268,7 +268,8 @@ static void show_as_page(const struct history *history, struct str *out)
 		add_head(history, out);
 		add_table(history, out);
 	} else {
-		str_addf(out, "%s has no record yet\n", history->dir.ref);
+		add_safe(out, history->dir.ref);
+		str_adds(out, " has no record yet\n");
 	}
 	add_outside(history, out);
 }

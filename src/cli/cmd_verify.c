@@ -116,9 +116,10 @@ static void findings_as_text(const struct findings *findings, struct str *out)
 	}
 	str_addf(out, "%zu record%s, ", findings->n_checked, findings->n_checked == 1 ? "" : "s");
 	add_count(out, (int64_t)findings->n_entries);
-	str_addf(out, " entr%s: %zu error%s, %zu warning%s\n", findings->n_entries == 1 ? "y" : "ies",
-		 findings->n_errors, findings->n_errors == 1 ? "" : "s",
-		 findings->n - findings->n_errors, findings->n - findings->n_errors == 1 ? "" : "s");
+	str_addf(out, " entr%s: %zu error%s, %zu warning%s\n",
+		 findings->n_entries == 1 ? "y" : "ies", findings->n_errors,
+		 findings->n_errors == 1 ? "" : "s", findings->n - findings->n_errors,
+		 findings->n - findings->n_errors == 1 ? "" : "s");
 }
 
 static int run_verify(struct cli *cli, struct err *err)

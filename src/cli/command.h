@@ -25,13 +25,13 @@ struct command {
 	int min_operands;
 	int max_operands;     /* -1: any number */
 	bool takes_command;   /* "-- CMD..." */
+	bool needs_no_config; /* works where thhost.ini is broken, too: cli.session stays closed */
 	/* The exit status, or -1 with 'err'. */
 	int (*run)(struct cli *cli, struct err *err);
 };
 
-extern const struct command cmd_config, cmd_completion, cmd_doctor, cmd_exp, cmd_help,
-	cmd_lineage, cmd_list, cmd_plugin, cmd_record, cmd_repair, cmd_run, cmd_show, cmd_verify,
-	cmd_version;
+extern const struct command cmd_config, cmd_completion, cmd_doctor, cmd_exp, cmd_help, cmd_lineage,
+	cmd_list, cmd_plugin, cmd_record, cmd_repair, cmd_run, cmd_show, cmd_verify, cmd_version;
 
 /* All of them in the order of the help page; ends with NULL. */
 extern const struct command *const commands[];
@@ -40,6 +40,12 @@ extern const struct command *const commands[];
 extern const struct option_spec common_options[];
 
 const struct command *command_find(const char *name);
+
+/* "unknown verb 'recrod'", with what was probably meant. */
+int command_unknown(const char *verb, struct err *err);
+
+/* Tell the error, on stderr; as the last line there, an object, with --json. Returns 'status'. */
+int command_report(const struct err *err, int status, bool as_json);
 
 /* The help page of one verb, or with NULL of the program. */
 void command_help(const struct command *command, struct str *out);

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&cmd_run,     &cmd_record, &cmd_show,   &cmd_list,    &cmd_lineage,    &cmd_exp,
-	&cmd_verify,  &cmd_repair, &cmd_plugin, &cmd_config,  &cmd_doctor,     &cmd_completion,
-	&cmd_version, &cmd_help,   NULL,
+	&cmd_run,    &cmd_record,     &cmd_show,    &cmd_list,	 &cmd_lineage,
+	&cmd_exp,    &cmd_verify,     &cmd_repair,  &cmd_plugin, &cmd_config,
+	&cmd_doctor, &cmd_completion, &cmd_version, &cmd_help,	 NULL,
 };
 
 const struct option_spec common_options[] = {
@@ -55,7 +55,7 @@ static void fill_standard_descriptors(void)
 	}
 }
 
-static void report_as_json(const struct err *err)
+static void report_as_json(const struct err *err, int status)
 {
 	struct str line = STR_INIT;
 	struct jsonw w = jsonw_begin(&line, 0);
@@ -67,23 +67,23 @@ static void report_as_json(const struct err *err)
 	jsonw_pair_string(&w, "message", err->msg);
 	jsonw_pair_string(&w, "hint", err->hint[0] ? err->hint : NULL);
 	jsonw_pair_string(&w, "path", err->path[0] ? err->path : NULL);
-	jsonw_pair_int(&w, "exit", err_exit_status(err->code));
+	jsonw_pair_int(&w, "exit", status);
 	jsonw_end(&w);
 	jsonw_end(&w);
 	fprintf(stderr, "%s\n", line.buf);
 	str_release(&line);
 }
 
-static int report(const struct err *err, bool as_json)
+int command_report(const struct err *err, int status, bool as_json)
 {
 	if (as_json)
-		report_as_json(err);
+		report_as_json(err, status);
 	else
 		log_error(err);
-	return err_exit_status(err->code);
+	return status;
 }
 
-static int unknown_verb(const char *verb, struct err *err)
+int command_unknown(const char *verb, struct err *err)
 {
 	const char *names[ARRAY_SIZE(commands)];
 	const char *near;
@@ -95,6 +95,8 @@ static int unknown_verb(const char *verb, struct err *err)
 	err_set(err, ERR_USAGE, "unknown verb '%s'", verb);
 	if (near)
 		err_hint(err, "did you mean 'thhost %s'? ('thhost help' shows all)", near);
+	else if (verb[0] == '-')
+		err_hint(err, "options come after the verb; 'thhost help' shows all");
 	else
 		err_hint(err, "'thhost help' shows all");
 	return -1;
@@ -143,6 +145,7 @@ static int open_session(struct cli *cli, struct err *err)
 	if (color && conf_set_flag(&cli->session.conf, "ui.color", color, err) < 0)
 		return -1;
 	render_set_color(conf_get(&cli->session.conf, "ui.color"));
+	render_set_time(conf_get(&cli->session.conf, "ui.time"));
 	return 0;
 }
 
@@ -161,7 +164,8 @@ static int run_verb(struct cli *cli, int argc, char **argv, struct err *err)
 {
 	int status;
 
-	if (options_parse(&cli->options, cli->command->options, common_options, argc, argv, err) < 0)
+	if (options_parse(&cli->options, cli->command->options, common_options, argc, argv, err) <
+	    0)
 		return -1;
 	cli->json = option_given(&cli->options, "json");
 	if (option_given(&cli->options, "help"))
@@ -169,7 +173,7 @@ static int run_verb(struct cli *cli, int argc, char **argv, struct err *err)
 	if (check_operands(cli, err) < 0)
 		return -1;
 	set_verbosity(&cli->options);
-	if (open_session(cli, err) < 0)
+	if (!cli->command->needs_no_config && open_session(cli, err) < 0)
 		status = -1;
 	else
 		status = cli->command->run(cli, err);
@@ -195,7 +199,8 @@ int dispatch(int argc, char **argv)
 	int status;
 
 	fill_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write(), not our death */
+	signal(SIGPIPE,
+	       SIG_IGN); /* a reader that went away is an error of write(), not our death */
 	signal(SIGXFSZ, SIG_IGN);
 	if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)
 		verb = "help";
@@ -203,10 +208,10 @@ int dispatch(int argc, char **argv)
 		verb = "version";
 	cli.command = command_find(verb);
 	if (!cli.command)
-		unknown_verb(verb, &err);
+		command_unknown(verb, &err);
 	status = cli.command ? run_verb(&cli, argc - (argc > 1), argv + (argc > 1), &err) : -1;
 	if (status < 0)
-		status = report(&err, wants_json(argc, argv));
+		status = command_report(&err, err_exit_status(err.code), wants_json(argc, argv));
 	options_release(&cli.options);
 	return status;
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <getopt.h>
 
+#define OPERAND 1 /* what getopt_long() calls an operand where letters begin with '-' */
+
 struct table {
 	const struct option_spec **specs;
 	struct option *longs;
@@ -51,16 +53,34 @@ static const struct option_spec *table_find(const struct table *table, int code)
 	return NULL;
 }
 
+/* The one option that 'word' may be short for, or NULL. */
+static const char *only_longer(const char *const *names, size_t n, const char *word)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!has_prefix(names[i], word))
+			continue;
+		if (found)
+			return NULL;
+		found = names[i];
+	}
+	return found;
+}
+
 static int unknown_option(const struct table *table, const char *given, struct err *err)
 {
 	char *word = xstrndup(given, strcspn(given, "="));
 	const char **names = xcalloc(table->n, sizeof(*names));
-	const char *near;
+	const char *near = NULL;
 
 	for (size_t i = 0; i < table->n; i++)
 		names[i] = table->specs[i]->name;
 	err_set(err, ERR_USAGE, "unknown option '%s'", word);
-	near = has_prefix(word, "--") ? nearest_word(word + 2, names, table->n) : NULL;
+	if (has_prefix(word, "--"))
+		near = only_longer(names, table->n, word + 2);
+	if (has_prefix(word, "--") && !near)
+		near = nearest_word(word + 2, names, table->n);
 	if (near)
 		err_hint(err, "did you mean '--%s'?", near);
 	free(names);
@@ -99,6 +119,10 @@ static int parse_all(struct options *options, const struct table *table, int arg
 		code = getopt_long(argc, argv, table->letters.buf, table->longs, NULL);
 		if (code < 0)
 			return 0;
+		if (code == OPERAND) {
+			strv_push(&options->operands, optarg);
+			continue;
+		}
 		if (optind > 1 && has_prefix(argv[optind - 1], "--"))
 			given = argv[optind - 1];
 		spec = table_find(table, code);
@@ -135,18 +159,16 @@ int options_parse(struct options *options, const struct option_spec *specs,
 	char **copy = xcalloc((size_t)end + 1, sizeof(*copy));
 	int result;
 
-	/* getopt_long() permutes: it gets a copy that ends before the separator. */
+	/* getopt_long() may permute: it gets a copy that ends before the separator. */
 	memcpy(copy, argv, (size_t)end * sizeof(*copy));
 	if (end < argc) {
 		options->command = argv + end + 1;
 		options->command_len = (size_t)(argc - end - 1);
 	}
-	str_addch(&table.letters, ':');
+	str_adds(&table.letters, "-:"); /* operands in their place, POSIXLY_CORRECT or not */
 	table_add(&table, specs);
 	table_add(&table, common);
 	result = parse_all(options, &table, end, copy, err);
-	for (int i = optind; result == 0 && i < end; i++)
-		strv_push(&options->operands, copy[i]);
 	table_release(&table);
 	free(copy);
 	return result;

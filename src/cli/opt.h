@@ -16,7 +16,7 @@
 
 struct option_spec {
 	const char *name;     /* without dashes; NULL ends the table */
-	char letter;          /* short form, or 0 */
+	char letter;	      /* short form, or 0 */
 	const char *argument; /* "FILE": takes a value; NULL: a switch */
 	const char *help;     /* one line */
 };
@@ -30,11 +30,14 @@ struct options {
 	struct option_use *v;
 	size_t n;
 	struct strv operands;
-	char **command;     /* what follows "--", NULL if there is no "--"; borrowed from argv */
+	char **command; /* what follows "--", NULL if there is no "--"; borrowed from argv */
 	size_t command_len;
 };
 
-#define OPTIONS_INIT { .v = NULL, .n = 0, .operands = STRV_INIT, .command = NULL, .command_len = 0 }
+#define OPTIONS_INIT                                                                        \
+	{                                                                                   \
+		.v = NULL, .n = 0, .operands = STRV_INIT, .command = NULL, .command_len = 0 \
+	}
 
 /* Parse argv[1..]; 'common' options are known to every verb. ERR_USAGE. */
 int options_parse(struct options *options, const struct option_spec *specs,

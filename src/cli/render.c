@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 static bool has_color;
+static bool is_iso_wanted;
 
 void render_set_color(const char *when)
 {
@@ -25,6 +26,16 @@ void render_set_color(const char *when)
 		has_color = false;
 	else
 		has_color = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+void render_set_time(const char *how)
+{
+	is_iso_wanted = strcmp(how, "iso") == 0;
+}
+
+void add_safe(struct str *out, const char *text)
+{
+	add_harmless(out, text, strlen(text));
 }
 
 bool render_has_color(void)
@@ -93,14 +104,16 @@ void add_age(struct str *out, const char *iso)
 		double unit;
 		const char *name;
 	} steps[] = {
-		{ 90, 1, "second" },          { 90 * 60, 60, "minute" },
-		{ 36 * 3600, 3600, "hour" },  { 30 * 86400.0, 86400, "day" },
+		{ 90, 1, "second" },
+		{ 90 * 60, 60, "minute" },
+		{ 36 * 3600, 3600, "hour" },
+		{ 30 * 86400.0, 86400, "day" },
 	};
 	double when;
 	double age;
 
-	if (clock_parse(iso, &when, NULL) < 0) {
-		str_adds(out, iso);
+	if (is_iso_wanted || clock_parse(iso, &when, NULL) < 0) {
+		add_safe(out, iso);
 		return;
 	}
 	age = (double)clock_now() - when;
@@ -116,16 +129,17 @@ void add_age(struct str *out, const char *iso)
 		str_addf(out, "%ld %s%s ago", count, steps[i].name, count == 1 ? "" : "s");
 		return;
 	}
-	str_add(out, iso, strlen(iso) < 10 ? strlen(iso) : 10);
+	str_addf(out, "%.10s", iso);
 }
 
 void add_when(struct str *out, const char *iso)
 {
-	size_t start = out->len;
+	double ignored;
 
-	str_add(out, iso, strlen(iso) < 16 ? strlen(iso) : 16);
-	if (out->len - start > 10 && out->buf[start + 10] == 'T')
-		out->buf[start + 10] = ' ';
+	if (is_iso_wanted || strlen(iso) < 16 || clock_parse(iso, &ignored, NULL) < 0)
+		add_safe(out, iso);
+	else
+		str_addf(out, "%.10s %.5s", iso, iso + 11);
 }
 
 void add_metric(struct str *out, double value)
@@ -172,12 +186,14 @@ struct table *table_new(void)
 void table_column(struct table *t, const char *title, enum align align)
 {
 	struct column *column;
+	struct str safe = STR_INIT;
 
+	add_safe(&safe, title);
 	t->columns = xreallocarray(t->columns, t->n_columns + 1, sizeof(*t->columns));
 	column = &t->columns[t->n_columns++];
-	column->title = xstrdup(title);
+	column->title = str_detach(&safe);
 	column->align = align;
-	column->width = display_width(title);
+	column->width = display_width(column->title);
 	column->is_used = false;
 }
 

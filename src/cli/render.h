@@ -15,6 +15,12 @@ enum tone { TONE_PLAIN, TONE_DIM, TONE_BOLD, TONE_GOOD, TONE_BAD, TONE_RUNNING }
 void render_set_color(const char *when);
 bool render_has_color(void);
 
+/* "relative" or "iso" (conf ui.time); decides for add_age() and add_when(). */
+void render_set_time(const char *how);
+
+/* Append 'text' of foreign origin so that no terminal acts upon it. */
+void add_safe(struct str *out, const char *text);
+
 /* Append 'text' in 'tone', or plainly. */
 void add_tone(struct str *out, enum tone tone, const char *text);
 
@@ -27,10 +33,11 @@ void add_count(struct str *out, int64_t value);
 /* Seconds as "1h30m", "18m12s", "4.2s". */
 void add_duration(struct str *out, double seconds);
 
-/* "3 hours ago", "just now", "2025-12-11" beyond a month; the text itself if it is no time. */
+/* "3 hours ago", "just now", "2025-12-11" beyond a month; the text itself if it is no time, or if
+ * times are wanted as they are. */
 void add_age(struct str *out, const char *iso);
 
-/* An ISO time as "2025-12-11 10:30". */
+/* An ISO time as "2025-12-11 10:30", or as it is. */
 void add_when(struct str *out, const char *iso);
 
 /* A metric: at least three decimals, no more than its text has meaning ("0.850", "12.3", "1.2e-05"). */

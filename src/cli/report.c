@@ -69,8 +69,8 @@ static void add_origin(struct str *out, const struct draft *draft, const struct 
 {
 	size_t git = json_member(doc, 0, "git");
 	char *commit = json_string_copy(doc, json_member(doc, git, "commit"));
-	const char *checkpoint = draft->values->final_checkpoint ? draft->values->final_checkpoint :
-								    draft->result.final_checkpoint;
+	const char *checkpoint = draft->values->final_checkpoint ? draft->values->final_checkpoint
+								 : draft->result.final_checkpoint;
 
 	if (!checkpoint && !draft->base_model && !commit) {
 		free(commit);

@@ -5,12 +5,12 @@
 #include <errno.h>
 
 /* What decides how a training runs, and no more: an environment is full of other people's keys. */
-#define ENV_ALLOW                                                                               \
-	"CUDA_VISIBLE_DEVICES,CUDA_DEVICE_ORDER,NVIDIA_VISIBLE_DEVICES,OMP_*,MKL_NUM_THREADS,"  \
-	"OPENBLAS_NUM_THREADS,PYTORCH_*,TORCH_*,NCCL_*,TF_CPP_*,TF_GPU_*,XLA_FLAGS,"         \
-	"TF_XLA_FLAGS,TF_DETERMINISTIC_OPS,CUBLAS_WORKSPACE_CONFIG,"                             \
-	"PYTHONHASHSEED,TOKENIZERS_PARALLELISM,HF_HOME,TRANSFORMERS_CACHE,HF_*_OFFLINE,"        \
-	"WORLD_SIZE,RANK,LOCAL_RANK,SLURM_JOB_*,SLURM_ARRAY_*,SLURM_NTASKS*,SLURM_CPUS_*,"      \
+#define ENV_ALLOW                                                                              \
+	"CUDA_VISIBLE_DEVICES,CUDA_DEVICE_ORDER,NVIDIA_VISIBLE_DEVICES,OMP_*,MKL_NUM_THREADS," \
+	"OPENBLAS_NUM_THREADS,PYTORCH_*,TORCH_*,NCCL_*,TF_CPP_*,TF_GPU_*,XLA_FLAGS,"           \
+	"TF_XLA_FLAGS,TF_DETERMINISTIC_OPS,CUBLAS_WORKSPACE_CONFIG,"                           \
+	"PYTHONHASHSEED,TOKENIZERS_PARALLELISM,HF_HOME,TRANSFORMERS_CACHE,HF_*_OFFLINE,"       \
+	"WORLD_SIZE,RANK,LOCAL_RANK,SLURM_JOB_*,SLURM_ARRAY_*,SLURM_NTASKS*,SLURM_CPUS_*,"     \
 	"SLURM_GPUS*,SLURM_NNODES,LAYOUTLMFT_*,HRDOC_*,EARLY_STOPPING_PATIENCE"
 
 #define MASK                                                                    \

@@ -56,13 +56,29 @@ bool layout_is_experiment(const struct layout *layout, const char *name)
 	return is_one;
 }
 
-static int list_names(const struct layout *layout, struct strv *names, struct err *err)
+static bool is_empty(const struct layout *layout, const char *name)
+{
+	struct strv names = STRV_INIT;
+	struct err ignored = ERR_INIT;
+	int fd = layout_open_child(layout->rootfd, name);
+	bool empty = fd >= 0 && path_list(fd, &names, &ignored) == 0 && !names.n;
+
+	if (fd >= 0)
+		close(fd);
+	strv_release(&names);
+	return empty;
+}
+
+/* 'with_empty': also what holds nothing, and so may be an experiment with a name of its own. */
+static int list_names(const struct layout *layout, bool with_empty, struct strv *names,
+		      struct err *err)
 {
 	struct strv dirs = STRV_INIT;
 	int rc = layout_list_dirs(layout->rootfd, &dirs, err);
 
 	for (size_t i = 0; rc == 0 && i < dirs.n; i++)
-		if (layout_is_experiment(layout, dirs.v[i]))
+		if (layout_is_experiment(layout, dirs.v[i]) ||
+		    (with_empty && is_empty(layout, dirs.v[i])))
 			strv_push(names, dirs.v[i]);
 	strv_release(&dirs);
 	return rc < 0 ? err_prefix(err, "'%s'", layout->root) : 0;
@@ -92,7 +108,7 @@ static int find_latest(struct layout *layout, struct str *name, struct err *err)
 {
 	struct strv names = STRV_INIT;
 	const char *latest;
-	int rc = list_names(layout, &names, err);
+	int rc = list_names(layout, false, &names, err);
 
 	latest = latest_of(&names);
 	if (rc == 0 && !latest) {
@@ -160,7 +176,7 @@ static int refuse_name(struct layout *layout, const char *exp, struct err *err)
 	struct err ignored = ERR_INIT;
 	const char *nearest;
 
-	list_names(layout, &names, &ignored);
+	list_names(layout, true, &names, &ignored);
 	nearest = nearest_word(exp, (const char *const *)names.v, names.n);
 	if (nearest)
 		err_set(err, ERR_NOT_FOUND, "no experiment '%s' in '%s'; did you mean '%s'?", exp,
@@ -367,7 +383,7 @@ int layout_list_experiments(struct layout *layout, struct experiment **out, size
 	struct strv names = STRV_INIT;
 	struct str current = STR_INIT;
 	struct err ignored = ERR_INIT;
-	int rc = list_names(layout, &names, err);
+	int rc = list_names(layout, true, &names, err);
 
 	*out = NULL;
 	*n = 0;

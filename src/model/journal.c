@@ -201,6 +201,34 @@ int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, str
 	return result;
 }
 
+int journal_load_newest(int stage_dirfd, struct run_list *out, struct err *err)
+{
+	struct strv names = STRV_INIT;
+	struct strv newest = STRV_INIT;
+	struct err own = ERR_INIT;
+	int runs = journal_open_part(stage_dirfd, "runs", false, &own);
+	int result = -1;
+
+	*out = (struct run_list){ .v = NULL };
+	if (runs < 0 && own.code == ERR_NOT_FOUND)
+		return 0;
+	if (runs < 0)
+		*err = own;
+	else
+		result = path_list(runs, &names, err);
+	strv_sort(&names);
+	for (size_t i = names.n; i > 0 && !newest.n; i--)
+		if (is_run_name(names.v[i - 1]))
+			strv_push(&newest, names.v[i - 1]);
+	if (result == 0)
+		load_names(runs, &newest, out, NULL);
+	strv_release(&names);
+	strv_release(&newest);
+	if (runs >= 0)
+		close(runs);
+	return result;
+}
+
 void run_list_release(struct run_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
@@ -257,24 +285,39 @@ static bool is_alive(int64_t pid, uint64_t start)
 	return now != 0 && (start == 0 || now == start);
 }
 
+static bool is_of_this_host(const struct run *run)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return run->host && run->boot_id && strcmp(run->host, host) == 0;
+}
+
+static bool is_of_this_boot(const struct run *run)
+{
+	char boot_id[64];
+
+	clock_boot_id(boot_id);
+	return strcmp(run->boot_id, boot_id) == 0;
+}
+
 /*
  * Judged from this host alone. While the training itself goes on, the run does too, although the
  * thhost that started it is gone: nobody else will write to its directory.
  */
 static bool is_dead(const struct run *run)
 {
-	char host[HOST_NAME_MAX + 1] = "";
-	char boot_id[64];
-
-	if (run_has_ended(run) || !run->host || !run->boot_id)
+	if (run_has_ended(run) || !is_of_this_host(run))
 		return false;
-	gethostname(host, sizeof(host) - 1);
-	if (strcmp(run->host, host) != 0)
-		return false;
-	clock_boot_id(boot_id);
-	if (strcmp(run->boot_id, boot_id) != 0)
+	if (!is_of_this_boot(run))
 		return true;
 	return !is_alive(run->pid, run->pid_start) && !is_alive(run->child_pid, run->child_start);
+}
+
+bool run_goes_on(const struct run *run)
+{
+	return !run_has_ended(run) && is_of_this_host(run) && is_of_this_boot(run) &&
+	       is_alive(run->child_pid, run->child_start);
 }
 
 /* The last sign of life: what the log, or else the run's own file, was written at. */
@@ -356,7 +399,7 @@ static int open_stream(int stage_dirfd, const char *part, const char *run_id, co
 		       struct str *name, struct err *err)
 {
 	const int flags =
-		O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+		O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	struct stat st;
 	int dir;
 	int fd;

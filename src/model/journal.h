@@ -21,13 +21,13 @@
 #include "base/str.h"
 
 enum run_state {
-	RUN_STARTING,    /* the intent is on disk, the child not yet started */
+	RUN_STARTING, /* the intent is on disk, the child not yet started */
 	RUN_RUNNING,
-	RUN_RECORDED,    /* ended well and its entry is in training_info.json */
-	RUN_SPOOLED,     /* ended well, its entry waits in the spool */
-	RUN_UNRECORDED,  /* ended well, but nothing could be extracted; 'trouble' says why */
-	RUN_COMPLETED,   /* ended well, recording not wanted (--no-record, not rank 0) */
-	RUN_FAILED,      /* the child ended with an error or could not be started */
+	RUN_RECORDED,	 /* ended well and its entry is in training_info.json */
+	RUN_SPOOLED,	 /* ended well, its entry waits in the spool */
+	RUN_UNRECORDED,	 /* ended well, but nothing could be extracted; 'trouble' says why */
+	RUN_COMPLETED,	 /* ended well, recording not wanted (--no-record, not rank 0) */
+	RUN_FAILED,	 /* the child ended with an error or could not be started */
 	RUN_INTERRUPTED, /* ended by a signal, or found dead */
 };
 
@@ -37,29 +37,33 @@ struct run {
 	char *stage;
 	char *dataset;
 	char *exp;
-	struct strv command;  /* masked (capture/secrets) */
+	struct strv command; /* masked (capture/secrets) */
 	char *cwd;
 	char *host;
 	char *boot_id;
-	int64_t pid;          /* thhost's own; 0: none */
-	uint64_t pid_start;   /* its start time in ticks since boot */
-	int64_t child_pid;    /* 0: not started */
+	int64_t pid;	    /* thhost's own; 0: none */
+	uint64_t pid_start; /* its start time in ticks since boot */
+	int64_t child_pid;  /* 0: not started */
 	uint64_t child_start;
-	char *job_id;         /* "slurm:4711", or NULL */
-	char *start_time;     /* ISO 8601 with offset */
-	char *end_time;       /* NULL while it runs */
+	char *job_id;	  /* "slurm:4711", or NULL */
+	char *start_time; /* ISO 8601 with offset */
+	char *end_time;	  /* NULL while it runs */
 	int64_t wall_ms;
-	int exit_code;        /* -1: none */
-	int signal;           /* 0: none */
-	int64_t last_step;    /* -1: unknown */
-	double last_epoch;    /* NAN: unknown */
-	char *last_metrics;   /* JSON object text, or NULL */
-	char *base_model;     /* as given, or NULL */
-	char *parents;        /* JSON array text, or NULL */
-	char *git;            /* JSON object text, or NULL */
-	char *init_from;      /* REF given with --init-from, or NULL */
-	char *log;            /* path relative to the stage directory, or NULL */
-	char *trouble;        /* why it is not recorded, or NULL */
+	int exit_code;	    /* -1: none */
+	int signal;	    /* 0: none */
+	int64_t last_step;  /* -1: unknown */
+	double last_epoch;  /* NAN: unknown */
+	char *last_metrics; /* JSON object text, or NULL */
+	char *base_model;   /* as given, or NULL */
+	char *parents;	    /* JSON array text, or NULL */
+	char *git;	    /* JSON object text, or NULL */
+	/* Of an unrecorded run, for the entry it may still get; JSON object texts, or NULL. */
+	char *environment;
+	char *usage;
+	char *said;	 /* what flags and events told, as 'thhost record --json-input' has it */
+	char *init_from; /* REF given with --init-from, or NULL */
+	char *log;	 /* path relative to the stage directory, or NULL */
+	char *trouble;	 /* why it is not recorded, or NULL */
 };
 
 void run_init(struct run *run);
@@ -86,6 +90,9 @@ struct run_list {
 int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err);
 void run_list_release(struct run_list *list);
 
+/* Only the newest one, without reading the others; none is an empty list. */
+int journal_load_newest(int stage_dirfd, struct run_list *out, struct err *err);
+
 /* One run by its id or an unambiguous prefix. ERR_NOT_FOUND. */
 int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct err *err);
 
@@ -94,6 +101,9 @@ int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct
  * another boot. The count in 'closed'. Best effort: an unwritable directory changes nothing.
  */
 int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed);
+
+/* Does its training go on, on this host, for all that can be told? Its thhost may be gone. */
+bool run_goes_on(const struct run *run);
 
 /* Open (create) .thhost/logs/<run_id>.log or events/<run_id>.jsonl for appending; its path,
  * relative to the stage directory, in 'name'. */

@@ -2,8 +2,11 @@
 
 #include "model/layout.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "model/layout_parts.h"
+#include "sys/lock.h"
 #include "sys/path.h"
 
 #include <dirent.h>
@@ -11,6 +14,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define FIRST_LOCK ".thhost.first.lock"
+#define FIRST_WAIT_MS 10000 /* it is held for two system calls */
 
 /* ---- the root ---- */
 
@@ -282,25 +288,65 @@ static int make_stage(const struct layout *layout, const char *exp, const char *
 	return 0;
 }
 
-/* The experiment that 'exp' means; for writing, a first one is made where there is none. */
+static bool has_no_experiment(const struct layout *layout)
+{
+	struct strv dirs = STRV_INIT;
+	struct err ignored = ERR_INIT;
+	bool has_none = layout_list_dirs(layout->rootfd, &dirs, &ignored) == 0;
+
+	for (size_t i = 0; has_none && i < dirs.n; i++)
+		has_none = !layout_is_experiment(layout, dirs.v[i]);
+	strv_release(&dirs);
+	return has_none;
+}
+
+/* The experiment that 'exp' means; 'is_first': there is none at all, and the first may be made. */
+static int find_or_first(struct layout *layout, const char *exp, struct str *name, bool *is_first,
+			 struct err *err)
+{
+	struct err absent = ERR_INIT;
+
+	*is_first = false;
+	if (layout_find_experiment(layout, exp, name, &absent) == 0)
+		return 0;
+	*is_first = !exp && absent.code == ERR_NOT_FOUND && has_no_experiment(layout);
+	if (*is_first)
+		return 0;
+	*err = absent;
+	return -1;
+}
+
+/* Many that start at once in an empty root agree on one. What is made before the lock file goes is
+ * seen by all who lock another one after it. */
+static int make_first(struct layout *layout, struct str *name, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+	bool is_first;
+	int rc;
+
+	if (lock_acquire(&lock, layout->rootfd, FIRST_LOCK, layout->root, FIRST_WAIT_MS, err) < 0)
+		return -1;
+	rc = find_or_first(layout, NULL, name, &is_first, err);
+	if (rc == 0 && is_first) {
+		rc = layout_new_experiment(layout, NULL, name, err);
+		if (rc == 0)
+			log_notice("new experiment '%s'", name->buf);
+	}
+	unlinkat(layout->rootfd, FIRST_LOCK, 0);
+	lock_release(&lock);
+	return rc;
+}
+
 static int choose_experiment(struct layout *layout, const char *exp, bool create, struct str *name,
 			     struct err *err)
 {
-	struct err absent = ERR_INIT;
-	struct strv dirs = STRV_INIT;
 	bool is_first;
 
-	if (layout_find_experiment(layout, exp, name, &absent) == 0)
-		return 0;
-	is_first = create && !exp && absent.code == ERR_NOT_FOUND &&
-		   layout_list_dirs(layout->rootfd, &dirs, err) == 0;
-	for (size_t i = 0; is_first && i < dirs.n; i++)
-		is_first = !layout_is_experiment(layout, dirs.v[i]);
-	strv_release(&dirs);
-	if (is_first)
-		return layout_new_experiment(layout, NULL, name, err);
-	*err = absent;
-	return -1;
+	if (!create)
+		return layout_find_experiment(layout, exp, name, err);
+	if (find_or_first(layout, exp, name, &is_first, err) < 0)
+		return -1;
+	return is_first ? make_first(layout, name, err) : 0;
 }
 
 int layout_open_stage(struct layout *layout, const char *exp, const char *stage,
@@ -329,6 +375,40 @@ int layout_open_stage(struct layout *layout, const char *exp, const char *stage,
 out:
 	str_release(&in);
 	free(name);
+	return rc;
+}
+
+void layout_plan_fresh(const struct layout *layout, const char *exp, const char *stage,
+		       const char *dataset, struct stage_dir *out)
+{
+	char when[CLOCK_TEXT_SIZE];
+	char *name = layout_stage_dir_name(layout, stage, dataset);
+	char *dated;
+
+	clock_format_name(clock_now(), when);
+	dated = xstrf("exp_%s", when);
+	*out = (struct stage_dir)STAGE_DIR_INIT;
+	layout_fill(layout, out, exp ? exp : dated, name, -1);
+	free(dated);
+	free(name);
+}
+
+int layout_plan_stage(struct layout *layout, const char *exp, const char *stage,
+		      const char *dataset, struct stage_dir *out, struct err *err)
+{
+	struct err absent = ERR_INIT;
+	struct err ignored = ERR_INIT;
+	struct str in = STR_INIT;
+	bool is_first;
+	int rc = layout_open_stage(layout, exp, stage, dataset, false, out, &absent);
+
+	if (rc < 0 && absent.code == ERR_NOT_FOUND)
+		rc = find_or_first(layout, exp, &in, &is_first, &ignored);
+	if (rc < 0)
+		*err = absent;
+	else if (out->fd < 0)
+		layout_plan_fresh(layout, is_first ? NULL : in.buf, stage, dataset, out);
+	str_release(&in);
 	return rc;
 }
 

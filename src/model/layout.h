@@ -67,7 +67,7 @@ struct experiment {
 int layout_new_experiment(struct layout *layout, const char *name, struct str *made,
 			  struct err *err);
 
-/* All experiments, oldest name first. */
+/* All experiments, oldest name first; also directories that hold nothing yet. */
 int layout_list_experiments(struct layout *layout, struct experiment **out, size_t *n,
 			    struct err *err);
 void experiment_list_release(struct experiment *list, size_t n);
@@ -136,6 +136,17 @@ void layout_split_name(const struct layout *layout, const char *name, char **sta
  */
 int layout_open_stage(struct layout *layout, const char *exp, const char *stage,
 		      const char *dataset, bool create, struct stage_dir *out, struct err *err);
+
+/*
+ * Like layout_open_stage(), but make nothing: where the directory (or a first experiment) does not
+ * exist yet, 'out' says what would be made and has fd -1.
+ */
+int layout_plan_stage(struct layout *layout, const char *exp, const char *stage,
+		      const char *dataset, struct stage_dir *out, struct err *err);
+
+/* The same in an experiment that is to be made; 'exp' NULL: exp_YYYYmmdd_HHMMSS of now. */
+void layout_plan_fresh(const struct layout *layout, const char *exp, const char *stage,
+		       const char *dataset, struct stage_dir *out);
 
 /*
  * Open what a REF names. 'exp': the experiment that short forms are relative to (NULL: current).

@@ -4,25 +4,62 @@
 
 #include "base/mem.h"
 
+/* FNV-1a: spreads names that differ in their last digit only. */
+static size_t hash(const char *text)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211u;
+	return (size_t)(h ^ (h >> 32));
+}
+
+/* The slot that holds 'ref', or the free one where it belongs. */
+static size_t slot_of(const struct lineage *lineage, const char *ref)
+{
+	size_t i = hash(ref) & (lineage->n_slots - 1);
+
+	while (lineage->slots[i] && strcmp(lineage->nodes[lineage->slots[i] - 1].ref, ref) != 0)
+		i = (i + 1) & (lineage->n_slots - 1);
+	return i;
+}
+
+static void grow_slots(struct lineage *lineage)
+{
+	free(lineage->slots);
+	lineage->n_slots = lineage->n_slots ? lineage->n_slots * 2 : 64;
+	lineage->slots = xcalloc(lineage->n_slots, sizeof(*lineage->slots));
+	for (size_t i = 0; i < lineage->n_nodes; i++)
+		lineage->slots[slot_of(lineage, lineage->nodes[i].ref)] = i + 1;
+}
+
 size_t lineage_find(const struct lineage *lineage, const char *ref)
 {
-	for (size_t i = 0; i < lineage->n_nodes; i++)
-		if (strcmp(lineage->nodes[i].ref, ref) == 0)
-			return i;
-	return LINEAGE_NONE;
+	size_t slot = lineage->n_slots ? lineage->slots[slot_of(lineage, ref)] : 0;
+
+	return slot ? slot - 1 : LINEAGE_NONE;
 }
 
 size_t lineage_node(struct lineage *lineage, const char *ref)
 {
 	size_t i = lineage_find(lineage, ref);
+	struct lineage_node *node;
 
 	if (i != LINEAGE_NONE)
 		return i;
-	lineage->nodes = xreallocarray(lineage->nodes, lineage->n_nodes + 1, sizeof(*lineage->nodes));
-	memset(&lineage->nodes[lineage->n_nodes], 0, sizeof(*lineage->nodes));
-	lineage->nodes[lineage->n_nodes].ref = xstrdup(ref);
-	lineage->nodes[lineage->n_nodes].is_missing = true;
-	return lineage->n_nodes++;
+	if (lineage->n_slots < 2 * (lineage->n_nodes + 1))
+		grow_slots(lineage);
+	if (lineage->n_nodes == lineage->nodes_cap) {
+		lineage->nodes_cap = lineage->nodes_cap ? lineage->nodes_cap * 2 : 32;
+		lineage->nodes =
+			xreallocarray(lineage->nodes, lineage->nodes_cap, sizeof(*lineage->nodes));
+	}
+	node = &lineage->nodes[lineage->n_nodes];
+	memset(node, 0, sizeof(*node));
+	node->ref = xstrdup(ref);
+	node->is_missing = true;
+	lineage->slots[slot_of(lineage, ref)] = ++lineage->n_nodes;
+	return lineage->n_nodes - 1;
 }
 
 void lineage_define(struct lineage *lineage, size_t node, const char *label, bool is_outside)
@@ -63,7 +100,8 @@ void lineage_connect(struct lineage *lineage, size_t from, size_t to, const char
 		edge->is_declared = edge->is_declared || is_declared;
 		return;
 	}
-	lineage->edges = xreallocarray(lineage->edges, lineage->n_edges + 1, sizeof(*lineage->edges));
+	lineage->edges =
+		xreallocarray(lineage->edges, lineage->n_edges + 1, sizeof(*lineage->edges));
 	edge = &lineage->edges[lineage->n_edges];
 	edge->from = from;
 	edge->to = to;
@@ -127,5 +165,6 @@ void lineage_release(struct lineage *lineage)
 	}
 	free(lineage->nodes);
 	free(lineage->edges);
+	free(lineage->slots);
 	memset(lineage, 0, sizeof(*lineage));
 }

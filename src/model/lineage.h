@@ -12,19 +12,19 @@
 
 struct lineage_node {
 	char *ref;
-	char *label;      /* checkpoint and what else is worth a word; may be NULL */
-	bool is_outside;  /* no record of ours: a pretrained model, a foreign path */
-	bool is_missing;  /* named as a parent, but its record is gone */
-	size_t *parents;  /* indexes of edges */
+	char *label;	 /* checkpoint and what else is worth a word; may be NULL */
+	bool is_outside; /* no record of ours: a pretrained model, a foreign path */
+	bool is_missing; /* named as a parent, but its record is gone */
+	size_t *parents; /* indexes of edges */
 	size_t n_parents;
 	size_t *children;
 	size_t n_children;
 };
 
 struct lineage_edge {
-	size_t from;      /* the parent */
+	size_t from; /* the parent */
 	size_t to;
-	char *relation;   /* "continues", "starts_from", "uses" */
+	char *relation;	  /* "continues", "starts_from", "uses" */
 	char *checkpoint; /* or NULL */
 	bool is_declared;
 };
@@ -32,8 +32,11 @@ struct lineage_edge {
 struct lineage {
 	struct lineage_node *nodes;
 	size_t n_nodes;
+	size_t nodes_cap;
 	struct lineage_edge *edges;
 	size_t n_edges;
+	size_t *slots;	/* hash table over the REFs: index of a node plus one, 0: free */
+	size_t n_slots; /* a power of two, at least twice n_nodes */
 };
 
 #define LINEAGE_NONE SIZE_MAX

@@ -211,7 +211,7 @@ static void check_metric(lua_State *L, const char *path)
 	static const struct field fields[] = {
 		{ "goal", ALL, 0, check_goal },	  { "min", ALL, 0, check_number },
 		{ "max", ALL, 0, check_number },  { "required", ALL, 0, check_boolean },
-		{ "unit", ALL, 0, check_string },
+		{ "unit", ALL, 0, check_string }, { "primary", ALL, 0, check_boolean },
 	};
 
 	expect(L, path, lua_istable(L, -1), "a table like { goal = \"max\" }");

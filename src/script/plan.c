@@ -114,7 +114,7 @@ static void write_inputs(lua_State *L, struct jsonw *w, const struct contract *c
 /* [-0, +0, m] */
 static void write_metrics(lua_State *L, struct jsonw *w, const struct contract *contract)
 {
-	static const char *const members[] = { "goal", "required", "unit" };
+	static const char *const members[] = { "goal", "required", "primary", "unit" };
 	int table = lua_gettop(L) + 1;
 	int n;
 

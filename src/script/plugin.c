@@ -99,6 +99,7 @@ static void read_metrics(const struct json *doc, size_t list, struct plugin_plan
 			.name = text_or_empty(doc, i, "name"),
 			.goal = sign,
 			.is_required = json_is(doc, json_member(doc, i, "required"), JSON_TRUE),
+			.is_primary = json_is(doc, json_member(doc, i, "primary"), JSON_TRUE),
 			.unit = text_of(doc, i, "unit"),
 		};
 	}

@@ -74,7 +74,8 @@ struct plugin_metric {
 	char *name;
 	char goal; /* '+' max, '-' min, 0 none */
 	bool is_required;
-	char *unit; /* or NULL */
+	bool is_primary; /* shown first */
+	char *unit;	 /* or NULL */
 };
 
 /* What a stage plugin, with the dataset's overrides, declares. */
@@ -100,7 +101,7 @@ struct plugin_plan {
 	struct plugin_rule *rules;
 	size_t n_rules;
 	bool has_extract;
-	char *issues; /* JSON array of what validate() and the declared metrics said, if an entry was given */
+	char *issues; /* JSON array: what validate() and the metrics said, if an entry was given */
 };
 
 #define PLUGIN_PLAN_INIT      \
@@ -197,7 +198,7 @@ int plugin_progress_receive(struct plugin_progress *p,
 			    void (*set)(void *arg, const char *name, double value), void *arg);
 void plugin_progress_stop(struct plugin_progress *p);
 
-/* What confines a worker here, for doctor: "seccomp", "landlock abi 7", ...; what is missing in 'missing'. */
+/* What confines a worker here, for doctor: "seccomp", "landlock abi 7", ...; and what is missing. */
 void plugin_confinement(struct strv *active, struct strv *missing);
 
 /* The Lua that is linked in: "Lua 5.4.4", and lua-cjson's version. */

@@ -19,7 +19,10 @@ struct lock {
 	char nonce[17]; /* what the holder's line must still say at the fence */
 };
 
-#define LOCK_INIT { .fd = -1, .nonce = "" }
+#define LOCK_INIT                     \
+	{                             \
+		.fd = -1, .nonce = "" \
+	}
 
 /*
  * Wait for the lock at most 'timeout_ms'; negative: 60 s, and 150 s on NFS, whose server may be in

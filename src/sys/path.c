@@ -38,15 +38,14 @@ static const char *name_fault(const char *name, size_t len)
 	return NULL;
 }
 
-/* C0, DEL and the C1 controls (U+0080 to U+009F, which a terminal may act upon). */
+/* 'name' is valid UTF-8. */
 static bool has_control(const char *name, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)name[i];
+	uint32_t c;
 
-		if (c < 0x20 || c == 0x7f)
-			return true;
-		if (c == 0xc2 && i + 1 < len && (unsigned char)name[i + 1] < 0xa0)
+	for (size_t i = 0; i < len;) {
+		i += utf8_decode(name + i, len - i, &c);
+		if (utf8_is_control(c))
 			return true;
 	}
 	return false;

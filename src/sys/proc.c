@@ -30,9 +30,9 @@ struct capture {
 	const struct proc_request *request;
 	struct proc_answer *answer;
 	pid_t pid;
-	int fds[N_POLLED];  /* our ends of its streams, and its pidfd; -1: closed or none */
-	size_t sent;        /* of the input */
-	int64_t deadline;   /* 0: none */
+	int fds[N_POLLED]; /* our ends of its streams, and its pidfd; -1: closed or none */
+	size_t sent;	   /* of the input */
+	int64_t deadline;  /* 0: none */
 	int64_t drain_until;
 	bool ended;
 };
@@ -235,13 +235,18 @@ int proc_capture(const struct proc_request *request, struct proc_answer *answer,
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	struct sigaction old_pipe, old_child;
+	bool child_ignored;
 	struct capture c = { .request = request, .answer = answer, .fds = { -1, -1, -1, -1 } };
 	int rc;
 
 	/* It may end before it has read its input; and were SIGCHLD ignored (some job runners
-	 * leave it so), its status would be lost. */
+	 * leave it so), its status would be lost. Else it stays untouched: setting it, even to what
+	 * it is, discards a pending one, and with it the end of a training that goes on beside. */
 	sigaction(SIGPIPE, &ignore, &old_pipe);
-	sigaction(SIGCHLD, &by_default, &old_child);
+	sigaction(SIGCHLD, NULL, &old_child);
+	child_ignored = old_child.sa_handler == SIG_IGN;
+	if (child_ignored)
+		sigaction(SIGCHLD, &by_default, NULL);
 	if (request->deadline_ms > 0)
 		c.deadline = clock_monotonic_ms() + request->deadline_ms;
 	rc = start(&c, err);
@@ -250,7 +255,8 @@ int proc_capture(const struct proc_request *request, struct proc_answer *answer,
 	for (int i = 0; i < N_POLLED; i++)
 		close_fd(&c.fds[i]);
 	sigaction(SIGPIPE, &old_pipe, NULL);
-	sigaction(SIGCHLD, &old_child, NULL);
+	if (child_ignored)
+		sigaction(SIGCHLD, &old_child, NULL);
 	return rc;
 }
 

@@ -18,27 +18,30 @@
 
 struct proc_request {
 	char *const *argv;
-	char *const *env;      /* NULL: ours; an empty vector: none */
-	const char *cwd;       /* NULL: ours */
-	const char *exe;       /* run this file whatever argv[0] says; NULL: argv[0] in PATH */
-	const char *input;     /* fed to its stdin, then closed */
+	char *const *env;  /* NULL: ours; an empty vector: none */
+	const char *cwd;   /* NULL: ours */
+	const char *exe;   /* run this file whatever argv[0] says; NULL: argv[0] in PATH */
+	const char *input; /* fed to its stdin, then closed */
 	size_t input_len;
-	const int *pass_fds;   /* ours; the child finds them as 10, 11, ... */
-	size_t n_pass_fds;     /* at most SPAWN_MAX_PASSED (128) */
-	size_t output_limit;   /* bytes of stdout kept; more is an error */
-	int deadline_ms;       /* wall clock; then SIGKILL. 0: none */
+	const int *pass_fds; /* ours; the child finds them as 10, 11, ... */
+	size_t n_pass_fds;   /* at most SPAWN_MAX_PASSED (128) */
+	size_t output_limit; /* bytes of stdout kept; more is an error */
+	int deadline_ms;     /* wall clock; then SIGKILL. 0: none */
 };
 
 struct proc_answer {
 	struct str out;
-	struct str errors;     /* stderr, at most 64 KiB of it */
-	int status;            /* as from waitpid() */
+	struct str errors; /* stderr, at most 64 KiB of it */
+	int status;	   /* as from waitpid() */
 	bool timed_out;
-	bool too_much;         /* output_limit passed; the child was killed */
+	bool too_much; /* output_limit passed; the child was killed */
 	struct rusage usage;
 };
 
-#define PROC_ANSWER_INIT { .out = STR_INIT, .errors = STR_INIT }
+#define PROC_ANSWER_INIT                            \
+	{                                           \
+		.out = STR_INIT, .errors = STR_INIT \
+	}
 
 /* 0 when the child was started and is gone; how it went is in 'answer'. ERR_NOT_FOUND: no such
  * command. */
@@ -58,9 +61,9 @@ enum proc_stream { PROC_STDOUT, PROC_STDERR };
 
 struct proc_supervision {
 	char *const *argv;
-	char *const *env;          /* the child's whole environment */
-	bool no_pty;               /* pipes even where ours is a terminal */
-	int log_fd;                /* all goes here too, in order of arrival; -1: no log */
+	char *const *env; /* the child's whole environment */
+	bool no_pty;	  /* pipes even where ours is a terminal */
+	int log_fd;	  /* all goes here too, in order of arrival; -1: no log */
 
 	/* Called before a block goes out, so that a status line can step aside. NULL: none. */
 	void (*before_output)(void *arg, enum proc_stream stream);
@@ -80,18 +83,20 @@ struct proc_supervision {
 	void (*on_stop)(void *arg);
 	void *arg;
 	int tick_ms;
+	int grace_ms; /* a third Ctrl-C within it of the one before
+				    * kills; 0: 10 s; negative: never */
 };
 
 struct proc_outcome {
-	int status;             /* as from waitpid() */
-	int start_errno;        /* exec failed with this; status is then meaningless */
-	int64_t wall_ms;        /* from the start to the child's end */
+	int status;	 /* as from waitpid() */
+	int start_errno; /* exec failed with this; status is then meaningless */
+	int64_t wall_ms; /* from the start to the child's end */
 	struct rusage usage;
-	uint64_t log_bytes;     /* bytes that reached the log */
-	int log_errno;          /* the log stopped there, with this */
+	uint64_t log_bytes; /* bytes that reached the log */
+	int log_errno;	    /* the log stopped there, with this */
 	bool log_truncated;
-	int forwarded_signal;   /* the last one passed on, TSTP and CONT not counted; 0: none */
-	bool output_lost;       /* our own stdout or stderr went away (EPIPE) or refused (ENOSPC) */
+	int forwarded_signal; /* the last one passed on, TSTP and CONT not counted; 0: none */
+	bool output_lost;     /* our own stdout or stderr went away (EPIPE) or refused (ENOSPC) */
 };
 
 /*

@@ -24,8 +24,8 @@ struct plan {
 	const struct spawn *spawn;
 	char *const *candidates; /* files to try in turn */
 	char *const *env;
-	bool searched;           /* they come from PATH */
-	int report;              /* the O_CLOEXEC pipe that carries a failure */
+	bool searched; /* they come from PATH */
+	int report;    /* the O_CLOEXEC pipe that carries a failure */
 };
 
 static NORETURN void give_up(int report, enum spawn_step step, int number)

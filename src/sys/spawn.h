@@ -17,14 +17,14 @@
 
 struct spawn {
 	char *const *argv;
-	char *const *env;      /* NULL: ours */
-	const char *exe;       /* NULL: look argv[0] up in PATH */
-	const char *cwd;       /* NULL: ours */
-	int std[3];            /* become 0, 1 and 2; -1: ours stays */
-	const int *pass_fds;   /* become 10, 11, ... */
+	char *const *env;    /* NULL: ours */
+	const char *exe;     /* NULL: look argv[0] up in PATH */
+	const char *cwd;     /* NULL: ours */
+	int std[3];	     /* become 0, 1 and 2; -1: ours stays */
+	const int *pass_fds; /* become 10, 11, ... */
 	size_t n_pass_fds;
-	bool close_others;     /* else what we inherited goes on, as through env(1) */
-	const sigset_t *mask;  /* the child's signal mask */
+	bool close_others;    /* else what we inherited goes on, as through env(1) */
+	const sigset_t *mask; /* the child's signal mask */
 };
 
 enum spawn_step { SPAWN_PREPARE, SPAWN_CHDIR, SPAWN_EXEC };

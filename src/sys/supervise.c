@@ -40,20 +40,20 @@
 /* What may lie in a pty: its buffers hold 64 KiB and a page, and FIONREAD does not tell. */
 #define PTY_HOLDS ((size_t)128 << 10)
 
-/* Interrupts further apart than this are not one wish to stop. */
+/* Interrupts further apart than this are not one wish to stop; unless the caller says else. */
 #define GRACE_MS 10000
 
 struct channel {
 	enum proc_stream stream;
-	int from;          /* our end of the child's pipe or pty; -1: it has ended */
-	int to;            /* our stream, or a non-blocking twin of it; -1: it has gone away */
+	int from; /* our end of the child's pipe or pty; -1: it has ended */
+	int to;	  /* our stream, or a non-blocking twin of it; -1: it has gone away */
 	bool is_twin;
 	bool is_pty;
-	bool in_steps;     /* 'to' may block: write no more than poll() promised */
-	bool is_readable;  /* as of the last poll */
+	bool in_steps;	  /* 'to' may block: write no more than poll() promised */
+	bool is_readable; /* as of the last poll */
 	char *block;
 	size_t start, end; /* the part of 'block' still to be written */
-	size_t owed;       /* after the child's end: what it left in the pipe */
+	size_t owed;	   /* after the child's end: what it left in the pipe */
 };
 
 struct supervisor {
@@ -65,13 +65,13 @@ struct supervisor {
 	int extra_fd;
 	pid_t pid;
 	bool ended;
-	bool hurry;        /* asked to end while only our slow reader keeps us */
+	bool hurry; /* asked to end while only our slow reader keeps us */
 	bool in_slurm_step;
-	bool stop_asked;   /* by ^Z, and the child has not stopped yet */
-	int interrupts;    /* Ctrl-C presses within the grace time of each other */
+	bool stop_asked; /* by ^Z, and the child has not stopped yet */
+	int interrupts;	 /* Ctrl-C presses within the grace time of each other */
 	int64_t interrupted;
 	int64_t started;
-	int64_t late;      /* when to stop waiting for grandchildren */
+	int64_t late; /* when to stop waiting for grandchildren */
 	int64_t next_tick;
 };
 
@@ -235,7 +235,7 @@ static void count_interrupt(struct supervisor *v)
 {
 	int64_t now = clock_monotonic_ms();
 
-	if (now - v->interrupted > GRACE_MS)
+	if (now - v->interrupted > (v->s->grace_ms ? v->s->grace_ms : GRACE_MS))
 		v->interrupts = 0;
 	v->interrupted = now;
 	v->interrupts++;
@@ -400,6 +400,7 @@ static void tick(struct supervisor *v)
 		return;
 	v->next_tick = now + (v->s->tick_ms > 0 ? v->s->tick_ms : 1);
 	v->s->on_tick(v->s->arg);
+	reap(v); /* whatever a callback did to SIGCHLD, no training may wait for us */
 }
 
 static void pump(struct supervisor *v)

@@ -149,6 +149,15 @@ describe("the training's output", function()
 		assert.equal("0", outcome.open_blocks)
 	end)
 
+	it("sees the end of a child that ended while a helper was asked", function()
+		local pids, result = support.path("pids"), support.path("outcome")
+		local gone = ("until grep -q 'State:.Z' /proc/$(cut -d' ' -f1 %s)/status; do :; done"):format(pids)
+		local argv = support.supervise_script("exit 3", ("pid_file = %q, helper = %q"):format(pids, gone),
+			result)
+		sh("timeout 10 " .. quote(argv))
+		assert.equal("3", support.result(result).code)
+	end)
+
 	it("ends with the child although a grandchild keeps the pipe", function()
 		local answer = capture(support.run_script("sleep 30 & echo $!"))
 		assert.is_true(answer.succeeded)

@@ -6,6 +6,7 @@
 #include "app/sample.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "sys/proc.h"
 
 #include <fcntl.h>
@@ -141,9 +142,10 @@ static int u_capture(lua_State *L)
 
 struct watch {
 	const char *pid_file; /* the child's pid is written here when it runs */
+	const char *helper;   /* a command for sh that is captured when the child runs */
 	size_t blocks;
 	size_t bytes[2];
-	int open_blocks;      /* before_output without its on_output */
+	int open_blocks; /* before_output without its on_output */
 	size_t ticks;
 	int start_pid;
 	char extra[64];
@@ -187,16 +189,32 @@ static void on_stop(void *arg)
 		progress_hide();
 }
 
+static void ask_helper(const char *command)
+{
+	char shell[] = "sh", option[] = "-c";
+	char *words = xstrdup(command);
+	char *argv[] = { shell, option, words, NULL };
+	const struct proc_request request = { .argv = argv, .output_limit = 4096 };
+	struct proc_answer answer = PROC_ANSWER_INIT;
+	struct err ignored = ERR_INIT;
+
+	proc_capture(&request, &answer, &ignored);
+	proc_answer_release(&answer);
+	free(words);
+}
+
 static void on_start(void *arg, pid_t pid)
 {
 	struct watch *watch = arg;
 	FILE *f = watch->pid_file ? fopen(watch->pid_file, "we") : NULL;
 
 	watch->start_pid = (int)pid;
-	if (!f)
-		return;
-	fprintf(f, "%ld %ld\n", (long)pid, (long)getpid());
-	fclose(f);
+	if (f) {
+		fprintf(f, "%ld %ld\n", (long)pid, (long)getpid());
+		fclose(f);
+	}
+	if (watch->helper)
+		ask_helper(watch->helper);
 }
 
 static int extra_fd = -1;
@@ -247,6 +265,7 @@ static void read_supervision(lua_State *L, struct proc_supervision *s, struct wa
 	s->no_pty = opt_boolean(L, "no_pty");
 	s->tick_ms = (int)opt_integer(L, "tick_ms", 0);
 	watch->pid_file = opt_string(L, "pid_file", NULL);
+	watch->helper = opt_string(L, "helper", NULL);
 	watch->with_progress = opt_boolean(L, "with_progress");
 	s->arg = watch;
 	s->before_output = before_output;
@@ -274,7 +293,7 @@ static int supervise(const struct proc_supervision *s, struct proc_outcome *outc
 	return rc;
 }
 
-/* [-0, +1..3, e] supervise{ argv=, env=, log=, no_pty=, tick_ms=, pid_file=, extra=FIFO,
+/* [-0, +1..3, e] supervise{ argv=, env=, log=, no_pty=, tick_ms=, pid_file=, helper=, extra=FIFO,
  * with_progress= } */
 static int u_supervise(lua_State *L)
 {
@@ -355,14 +374,13 @@ static int u_begin(lua_State *L)
 	setup.is_quiet = opt_boolean(L, "is_quiet");
 	names = opt_vector(L, "names");
 	goals = opt_vector(L, "goals");
-	for (; names && goals && names[setup.n_metrics] && setup.n_metrics < 8;
-	     setup.n_metrics++) {
+	for (; names && goals && names[setup.n_metrics] && setup.n_metrics < 8; setup.n_metrics++) {
 		const char *goal = goals[setup.n_metrics];
 
 		metrics[setup.n_metrics].name = names[setup.n_metrics];
-		metrics[setup.n_metrics].goal = !strcmp(goal, "max") ? PROGRESS_MAX :
-						!strcmp(goal, "min") ? PROGRESS_MIN :
-								       PROGRESS_NO_GOAL;
+		metrics[setup.n_metrics].goal = !strcmp(goal, "max")   ? PROGRESS_MAX
+						: !strcmp(goal, "min") ? PROGRESS_MIN
+								       : PROGRESS_NO_GOAL;
 	}
 	progress_begin(&setup);
 	return 0;
@@ -526,21 +544,14 @@ static int u_sample(lua_State *L)
 void unit_proc(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "capture", u_capture },
-		{ "supervise", u_supervise },
-		{ "run", u_run },
-		{ "self", u_self },
-		{ "start_time", u_start_time },
-		{ "pid", u_pid },
-		{ "ignore", u_ignore },
-		{ "sample", u_sample },
-		{ NULL, NULL },
+		{ "capture", u_capture }, { "supervise", u_supervise },	  { "run", u_run },
+		{ "self", u_self },	  { "start_time", u_start_time }, { "pid", u_pid },
+		{ "ignore", u_ignore },	  { "sample", u_sample },	  { NULL, NULL },
 	};
 	static const luaL_Reg progress[] = {
-		{ "begin", u_begin }, { "clock", u_clock }, { "set", u_set },
-		{ "text", u_text },   { "tick", u_tick },   { "finish", u_end },
-		{ "say", u_say },     { "pass", u_pass },   { "last", u_last },
-		{ NULL, NULL },
+		{ "begin", u_begin }, { "clock", u_clock }, { "set", u_set }, { "text", u_text },
+		{ "tick", u_tick },   { "finish", u_end },  { "say", u_say }, { "pass", u_pass },
+		{ "last", u_last },   { NULL, NULL },
 	};
 
 	luaL_newlib(L, functions);

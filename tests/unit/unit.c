@@ -6,9 +6,10 @@ static const struct {
 	const char *name;
 	void (*push)(lua_State *L);
 } areas[] = {
-	{ "base", unit_base },     { "json", unit_json },     { "info", unit_info },
-	{ "file", unit_file },     { "store", unit_store },   { "proc", unit_proc },
-	{ "conf", unit_conf },     { "layout", unit_layout }, { "capture", unit_capture },
+	{ "base", unit_base },	   { "json", unit_json },     { "info", unit_info },
+	{ "file", unit_file },	   { "store", unit_store },   { "proc", unit_proc },
+	{ "conf", unit_conf },	   { "layout", unit_layout }, { "capture", unit_capture },
+	{ "cursor", unit_cursor },
 };
 
 /* [-0, +3, m] */
