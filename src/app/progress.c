@@ -2,6 +2,7 @@
 
 #include "app/progress.h"
 
+#include "app/cursor.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define PAINT_INTERVAL_MS 100
+#define BAR_INTERVAL_MS 20
 
 /* A training that reports more than this is read from its log at the end. */
 #define MAX_METRICS 64
@@ -34,8 +36,11 @@ static struct {
 	bool paints;
 	bool on_terminal[2]; /* by enum proc_stream: it moves the cursor */
 	bool passing[2];     /* a block of it is on its way out */
-	bool in_line;	     /* the cursor is not at the start of a line */
-	int painted;	     /* columns of the line that is there; 0: none */
+	bool in_line;	     /* the training has begun a line: a progress bar, mostly */
+	struct cursor cursor; /* where in it the cursor stands */
+	int painted;	     /* columns of the status line that is there; 0: none */
+	bool is_below;	     /* it stands under a line of the training's */
+	bool was_painted;    /* it had to step aside for the block that is passing */
 	int64_t painted_at;
 	int64_t started;
 	double step, steps_total, epoch, epochs_total;
@@ -233,6 +238,14 @@ static void put(const char *data, size_t len)
 	}
 }
 
+/* Back to the training's unfinished line, from the one below it. */
+static void add_return(struct str *out)
+{
+	str_adds(out, "\x1b[A\r");
+	if (state.cursor.column > 0)
+		str_addf(out, "\x1b[%dC", state.cursor.column);
+}
+
 /* A terminal that became narrower may have wrapped the line; the cursor stayed with its start, so
  * the rest lies below. */
 static const char *erase_code(void)
@@ -242,31 +255,54 @@ static const char *erase_code(void)
 
 static void erase(void)
 {
-	const char *code = erase_code();
+	struct str bytes = STR_INIT;
 
-	if (state.painted)
-		put(code, strlen(code));
+	if (!state.painted)
+		return;
+	if (state.is_below) {
+		str_adds(&bytes, "\x1b[B\r\x1b[J");
+		add_return(&bytes);
+	} else {
+		str_adds(&bytes, erase_code());
+	}
+	put(bytes.buf, bytes.len);
+	str_release(&bytes);
 	state.painted = 0;
 }
 
 static bool may_paint(int64_t now_ms)
 {
-	return state.paints && !state.in_line && !state.passing[PROC_STDOUT] &&
-	       !state.passing[PROC_STDERR] && now_ms - state.painted_at >= PAINT_INTERVAL_MS;
+	/* A bar redraws itself many times a second: a line that only shows between would flicker. */
+	int64_t interval = state.was_painted && state.in_line ? BAR_INTERVAL_MS : PAINT_INTERVAL_MS;
+
+	if (!state.paints || state.passing[PROC_STDOUT] || state.passing[PROC_STDERR])
+		return false;
+	if (state.in_line && state.cursor.column == CURSOR_UNKNOWN)
+		return false;
+	return now_ms - state.painted_at >= interval;
 }
 
-/* One write, cursor back at the start of the line; the last column stays free, since a character
- * there makes some terminals wrap. */
+/* One write. The cursor goes back to where it was: the start of the line, or the training's own
+ * unfinished line above. The last column stays free, since a character there makes some terminals
+ * wrap. */
 static void paint(int64_t now_ms)
 {
 	int columns = terminal_columns();
 	char *text = progress_text(columns > 1 ? columns - 1 : 1, now_ms);
-	char *bytes = xstrf("%s%s\r", state.painted ? erase_code() : "", text);
+	struct str bytes = STR_INIT;
 
-	put(bytes, strlen(bytes));
+	if (state.in_line)
+		str_addf(&bytes, "\n\x1b[2K%s", text);
+	else
+		str_addf(&bytes, "%s%s\r", state.painted ? erase_code() : "", text);
+	if (state.in_line)
+		add_return(&bytes);
+	put(bytes.buf, bytes.len);
 	state.painted = display_width(text);
 	state.painted_at = now_ms;
-	free(bytes);
+	state.is_below = state.in_line;
+	state.was_painted = false;
+	str_release(&bytes);
 	free(text);
 }
 
@@ -288,6 +324,7 @@ void progress_before_output(enum proc_stream stream)
 	if (!state.on_terminal[stream])
 		return;
 	state.passing[stream] = true;
+	state.was_painted = state.painted > 0;
 	erase();
 }
 
@@ -296,8 +333,10 @@ void progress_after_output(enum proc_stream stream, const char *data, size_t len
 	if (!state.on_terminal[stream])
 		return;
 	state.passing[stream] = false;
-	if (len)
+	if (len) {
 		state.in_line = data[len - 1] != '\n';
+		cursor_follow(&state.cursor, data, len, terminal_columns());
+	}
 	progress_tick();
 }
 
@@ -308,6 +347,7 @@ static void before_message(void)
 	if (state.in_line)
 		put("\n", 1);
 	state.in_line = false;
+	state.cursor = (struct cursor)CURSOR_INIT;
 }
 
 /* ---- values ---- */

@@ -4,9 +4,10 @@
  *   stage1/hrds  step 4,500/10,000 (45%)  epoch 1.8  18m12s, 22m left  f1 0.841 (best 0.846 @ 4,000)
  *
  * The line lives below the training's own output and leaves no trace: it is
- * painted only while the cursor is at the start of a line, at most ten times a
- * second, and is gone before any other byte goes out. While the training is in
- * the middle of a line (its own progress bar) there is none. There is one
+ * painted at most ten times a second and is gone before any other byte goes out.
+ * Where the training has begun a line (its own progress bar) it stands under that
+ * line and the cursor goes back; where the cursor's column is not known
+ * (cursor.h) there is none. There is one
  * terminal, so there is one progress; log.h's guards are set while it runs.
  *
  *	progress_begin(&setup);

@@ -157,10 +157,36 @@ describe("the status line", function()
 		]]))
 	end)
 
-	it("is not painted while the training is in the middle of a line", function()
-		assert.equal("\r50%" .. "\r60%" .. "\n" .. LINE:format(3) .. ERASE, painted([[
+	--- Under a line that the training has begun, and back to `column` of that line.
+	local function below(seconds, column)
+		local back = "\27[A\r" .. (column > 0 and ("\27[%dC"):format(column) or "")
+		return ("\n\27[2K s/d  step 1  %ds%s"):format(seconds, back), "\27[B\r\27[J" .. back
+	end
+
+	it("stands under a progress bar and gives the cursor back", function()
+		local first, erase_first = below(1, 3)
+		local second, erase_second = below(2, 4)
+		assert.equal("\r50%" .. first .. erase_first .. "\r100%" .. second .. erase_second .. "\n"
+			.. LINE:format(3) .. ERASE, painted([[
 			progress.clock(1000) progress.pass(2, "\r50%") progress.tick()
-			progress.clock(2000) progress.pass(2, "\r60%") progress.tick()
+			progress.clock(2000) progress.pass(2, "\r100%") progress.tick()
+			progress.clock(3000) progress.pass(1, "\n")
+			progress.finish()
+		]]))
+	end)
+
+	it("comes back at once under a bar that redraws itself, so that it does not flicker", function()
+		local paint, erase = below(1, 3)
+		assert.equal("\r50%" .. paint .. erase .. "\r51%" .. paint .. erase, painted([[
+			progress.clock(1000) progress.pass(2, "\r50%")
+			progress.clock(1025) progress.pass(2, "\r51%")
+			progress.finish()
+		]]))
+	end)
+
+	it("is not painted where the cursor may be anywhere", function()
+		assert.equal("a\n\r50%\27[A" .. "\n" .. LINE:format(3) .. ERASE, painted([[
+			progress.clock(1000) progress.pass(2, "a\n\r50%\27[A") progress.tick()
 			progress.clock(3000) progress.pass(1, "\n")
 			progress.finish()
 		]]))
@@ -201,7 +227,9 @@ describe("the status line", function()
 			}
 			progress.finish()
 		]]):format(log))
-		local out, lines = text:gsub(" s/d  %d+s\r", ""):gsub("\r\27%[2K", "")
+		local out, lines = text:gsub("\27%[B\r\27%[J\27%[A\r\27%[%d+C", "")
+			:gsub("\n\27%[2K s/d  %d+s\27%[A\r\27%[%d+C", "")
+			:gsub(" s/d  %d+s\r", ""):gsub("\r\27%[2K", "")
 		assert.is_true(lines > 0)
 		assert.equal(support.read(log), out)
 	end)
