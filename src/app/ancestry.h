@@ -1,0 +1,20 @@
+/*
+ * ancestry - the lineage graph of the records below a root.
+ *
+ * Edges come from "parents" of records and entries, from inherited entries, and, for a record
+ * that has neither, from its base model: in the tree (inferred) or outside.
+ */
+#ifndef APP_ANCESTRY_H
+#define APP_ANCESTRY_H
+#include "app/history.h"
+#include "model/lineage.h"
+
+/* Put all readable records into 'lineage' (zeroed). 'label_of' gives fresh text for a node. */
+void ancestry_build(struct lineage *lineage, const struct histories *all, struct layout *layout,
+		    char *(*label_of)(const struct info *info));
+
+/* For each node whether it has an ancestor in common with 'target' (LINEAGE_NONE: true for all);
+ * the caller frees it. */
+bool *ancestry_relatives(const struct lineage *lineage, size_t target);
+
+#endif
