@@ -245,8 +245,10 @@ describe("a plugin", function()
 	}
 	for path, message in pairs(wrong) do
 		it("that misbehaves ends with 6: " .. path, function()
+			-- Only where time is the matter is it short: memory fills slowly under a sanitizer.
+			local is_slow = path:find("endless") or path:find("backtracking")
 			local object = t:refused(6, message, args_of(path),
-				{ env = { THHOST_PLUGIN_TIME_LIMIT = "300" } })
+				{ env = { THHOST_PLUGIN_TIME_LIMIT = is_slow and "300" or "10000" } })
 			assert.are.equal("plugin", object.code)
 			assert.truthy(object.message:find(path:match("([^/]+)%.lua$"), 1, true))
 		end)
