@@ -52,6 +52,14 @@ else
 LINK_LIBS := $(shell $(PKG_CONFIG) --libs lua5.4-cjson $(PACKAGES) 2>/dev/null) -lm -ldl
 endif
 
+# The Lua library is compiled with the liblua that is linked in; a shared one may be another when the
+# program runs, and then the texts go in. So they do with EMBED=text, where what is built cannot run.
+EMBED ?= bytecode
+ifneq ($(LIBS),static)
+override EMBED := text
+endif
+LUA_ARCHIVE := $(shell $(CC) -print-file-name=liblua5.4.a)
+
 LUA_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null)
 OUR_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(MODE_FLAGS_$(MODE)) -Isrc $(LUA_CFLAGS) \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
@@ -64,6 +72,9 @@ OBJECTS := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/obj/cli/main.o,$(OBJECTS)) $(BUILD)/gen/embedded.o \
 	$(BUILD)/gen/embedded_data.o
 LUA_FILES := $(sort $(wildcard lua/th/*.lua lua/new/*))
+EMBEDDED_text := $(LUA_FILES)
+EMBEDDED_bytecode := $(patsubst lua/th/%.lua,$(BUILD)/gen/lua/th/%.luac,$(LUA_FILES))
+EMBEDDED := $(EMBEDDED_$(EMBED))
 UNIT_SOURCES := $(sort $(filter-out tests/unit/worker_tool.c,$(wildcard tests/unit/*.c)))
 UNIT_OBJECTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/obj/%.o)
 # The module is loaded into a running Lua: no second copy of liblua, and position-independent code.
@@ -91,8 +102,10 @@ $(BUILD)/libthhost.a: $(LIB_OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# Other flags make other objects: the stamp changes when they do.
-STAMP := $(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS)
+# Other flags make other objects, another liblua other bytecode: the stamp changes when they do. The
+# archive's date says nothing, a package brings its own.
+STAMP := $(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LINK_LIBS) $(EMBED) \
+	$(shell cksum <"$(LUA_ARCHIVE)" 2>/dev/null)
 $(BUILD)/flags: force | needs
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(STAMP))' | cmp -s - $@ || \
@@ -119,11 +132,21 @@ $(BUILD)/tests/worker_tool: tests/unit/worker_tool.c $(BUILD)/libthhost.a
 	$(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
 
 # The Lua library: one assembler file that includes the bytes, one C table that names them.
-$(BUILD)/gen/embedded_data.S $(BUILD)/gen/embedded.c &: config/dev/embed.sh $(LUA_FILES)
+$(BUILD)/gen/embed: config/dev/embed.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	@sh config/dev/embed.sh $(BUILD)/gen $(LUA_FILES)
+	$(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $< \
+		-Wl,-Bstatic -llua5.4 -Wl,-Bdynamic -lm -ldl
 
-$(BUILD)/gen/embedded_data.o: $(BUILD)/gen/embedded_data.S $(LUA_FILES)
+$(BUILD)/gen/lua/th/%.luac: lua/th/%.lua $(BUILD)/gen/embed
+	@mkdir -p $(@D)
+	@$(BUILD)/gen/embed th.$* $< $@ || \
+		{ echo "cannot compile $<; if $(BUILD)/gen/embed cannot run here: make EMBED=text" >&2; exit 1; }
+
+$(BUILD)/gen/embedded_data.S $(BUILD)/gen/embedded.c &: config/dev/embed.sh $(EMBEDDED) $(BUILD)/flags
+	@mkdir -p $(@D)
+	@sh config/dev/embed.sh $(BUILD)/gen $(EMBEDDED)
+
+$(BUILD)/gen/embedded_data.o: $(BUILD)/gen/embedded_data.S $(EMBEDDED)
 	$(CC) -c -o $@ $<
 
 $(BUILD)/gen/embedded.o: $(BUILD)/gen/embedded.c
@@ -210,4 +233,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | \
 		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
-	@printf '  MODE=release|debug|asan|cov  DEVELOPER=1  LIBS=static|shared\n'
+	@printf '  MODE=release|debug|asan|cov  DEVELOPER=1  LIBS=static|shared  EMBED=bytecode|text\n'

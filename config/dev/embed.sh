@@ -1,6 +1,7 @@
 #!/bin/sh
 # embed.sh OUT FILE...: write OUT/embedded_data.S and OUT/embedded.c for the Lua library.
-# lua/th/lines.lua is named th.lines, lua/new/stage.lua new.stage (src/script/embedded.h).
+# lua/th/lines.lua is named th.lines, lua/new/stage.lua new.stage (src/script/embedded.h), and
+# OUT/lua/th/lines.luac, which embed.c has compiled, th.lines too.
 set -eu
 out=$1
 shift
@@ -19,10 +20,12 @@ printf '\t.section .rodata\n' >"$data"
 } >"$table"
 i=0
 for file; do
-	name=$(printf '%s' "${file#lua/}" | sed 's/\.[a-z]*$//; s,/,.,g')
+	name=$(printf '%s' "${file#"$out"/}" | sed 's/^lua\///; s/\.[a-z]*$//; s,/,.,g')
+	compiled=false
+	case $file in *.luac) compiled=true ;; esac
 	printf '\t.global embedded_start_%d, embedded_end_%d\nembedded_start_%d:\n\t.incbin "%s"\nembedded_end_%d:\n\t.byte 0\n' \
 		$i $i $i "$file" $i >>"$data"
-	printf '\t{ "%s", embedded_start_%d, embedded_end_%d },\n' "$name" $i $i >>"$table"
+	printf '\t{ "%s", embedded_start_%d, embedded_end_%d, %s },\n' "$name" $i $i $compiled >>"$table"
 	i=$((i + 1))
 done
 printf '\t.section .note.GNU-stack,"",%%progbits\n' >>"$data"

@@ -27,6 +27,7 @@ struct calls {
 	struct str scratch;
 	struct err *err; /* of the step under way */
 	bool failed;
+	char noted[64]; /* who is at work, as the parent knows it */
 };
 
 /* Open the libraries and load every plugin of the contract. */

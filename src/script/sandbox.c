@@ -182,7 +182,8 @@ static bool find_module(const struct state *s, int plugin, const char *name,
 					      .module = name,
 					      .path = name,
 					      .text = file->start,
-					      .len = (size_t)(file->end - file->start) };
+					      .len = (size_t)(file->end - file->start),
+					      .is_compiled = file->is_compiled };
 	return found || file;
 }
 
@@ -364,8 +365,12 @@ void sandbox_load(lua_State *L, const struct state_source *source)
 {
 	const char *name = lua_pushfstring(L, "@%s", source->path);
 
-	/* text only: bytecode is not verified, and damaged bytecode crashes the interpreter */
-	if (luaL_loadbufferx(L, source->text, source->len, name, "t") != LUA_OK)
+	/* Text only: bytecode is not verified, and damaged bytecode crashes the interpreter. But our
+	 * own is no less to be trusted than this function (embedded.h), and lua_load() refuses it
+	 * by its header should it be of another Lua. */
+	const char *mode = source->is_compiled ? "b" : "t";
+
+	if (luaL_loadbufferx(L, source->text, source->len, name, mode) != LUA_OK)
 		lua_error(L);
 	push_environment(L, source->plugin);
 	lua_setupvalue(L, -2, 1);

@@ -12,6 +12,11 @@
 
 #define SOFT_PERCENT 80
 
+/* Of the memory limit: below it garbage stays. Loading a plugin never gets there, and takes 4 % less
+ * without the collector. Between two looks of the hook, memory can run out all the same: Lua then
+ * collects, stopped or not, before it gives up. */
+#define COLLECT_PERCENT 6
+
 /* Longer messages of plugins are cut: they end up in one line of a terminal. */
 #define MESSAGE_LIMIT 1024
 
@@ -74,6 +79,15 @@ static void note_where(struct state *s, lua_State *L)
 	}
 }
 
+/* [-0, +0, -] */
+static void collect_if_much(struct state *s)
+{
+	if (s->collects || s->used < s->limit / 100 * COLLECT_PERCENT)
+		return;
+	s->collects = true;
+	lua_gc(s->L, LUA_GCRESTART);
+}
+
 /*
  * Re-armed at every instruction before the raise: a pcall() in the plugin then catches this error
  * only to meet it again at its next step.
@@ -83,6 +97,7 @@ static void on_count(lua_State *L, lua_Debug *ar UNUSED)
 {
 	struct state *s = state_of(L);
 
+	collect_if_much(s);
 	if (!s->soft_deadline || clock_monotonic_ms() < s->soft_deadline)
 		return;
 	if (!s->timed_out) {
@@ -217,6 +232,8 @@ void state_begin(struct state *s, const struct state_subject *subject, int limit
 	s->limit_ms = limit_ms;
 	s->soft_deadline = clock_monotonic_ms() + (int64_t)limit_ms * SOFT_PERCENT / 100;
 	s->timed_out = false;
+	if (!s->collects)
+		lua_gc(s->L, LUA_GCSTOP);
 	lua_sethook(s->L, on_count, LUA_MASKCOUNT, HOOK_COUNT);
 }
 

@@ -21,13 +21,15 @@
 
 #define STATE_LIBRARY (-1) /* state_source.plugin of th.* */
 
-/* A text that may become a chunk. 'text' is borrowed. */
+/* A text that may become a chunk. 'text' is borrowed. 'is_compiled' is for embedded.h alone: nothing
+ * that comes from outside of this program may set it. */
 struct state_source {
 	int plugin;	    /* whose: index of the plugin, or STATE_LIBRARY */
 	const char *module; /* what require() calls it; "" for the plugin itself */
 	const char *path;   /* as shown to users */
 	const char *text;
 	size_t len;
+	bool is_compiled;
 	char short_name[LUA_IDSIZE]; /* what Lua's own messages call it */
 };
 
@@ -44,6 +46,7 @@ struct state {
 	size_t used; /* bytes that Lua holds */
 	size_t limit;
 	struct state_subject subject;
+	bool collects;	       /* garbage; not while little memory is in use */
 	int64_t soft_deadline; /* monotonic, ms; 0 none */
 	int limit_ms;	       /* what the message says */
 	bool timed_out;

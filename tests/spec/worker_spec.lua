@@ -54,6 +54,20 @@ describe("loading a plugin", function()
 		end)
 	end
 
+	-- The library is compiled when thhost is built; what it says of itself is what its text would.
+	it("names the line and the variable of an error in the library", function()
+		local message = worker.message((describe_plugin("raises_in_th")))
+		local line, variable = message:match("raises_in_th.lua:4%): loading: th.home:(%d+): .*local '(%w+)'")
+		assert.truthy(line, message)
+		local n = 0
+		for text in io.lines("lua/th/home.lua") do
+			n = n + 1
+			if n == tonumber(line) then
+				assert.truthy(text:find(variable, 1, true), text)
+			end
+		end
+	end)
+
 	it("gives the plan", function()
 		local plan = describe_plugin("good")
 		assert.equal("good", plan.name)
