@@ -265,6 +265,7 @@ function M.extract(ctx)
 		metrics = values,
 		sources = sources,
 		steps = steps,
+		resumed_from = steps and console.resumed_from,
 		epochs = num.tidy(facts.run.epochs),
 		planned = next(facts.run.planned) and facts.run.planned or nil,
 		final_checkpoint = final_checkpoint(ctx, facts.run),

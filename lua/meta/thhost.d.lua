@@ -99,6 +99,8 @@
 ---@field epochs number? epochs that ran; an integer when whole
 ---@field final_checkpoint string? a name inside the stage directory
 ---@field base_model string? where the model began: a hub name or a path, as printed
+---@field resumed_from integer? the step at which the training's own counter began, when `steps` is that
+-- counter and it went on from a checkpoint: the host leaves out what the record holds already
 ---@field planned table<string, integer>? `max_steps`, `num_epochs`; other counts under their own name
 ---@field sources table<string, string>? where each value was read: `steps`, `metrics.f1`, ...; begins
 ---  with "derived:" when it was computed

@@ -61,6 +61,10 @@ local RULES = {
 			run.best = { best_model_checkpoint = path, best_metric = num.float(score) }
 		end },
 	{ find = "Continuing training from ", on = function(run) run.resumed = true end },
+	{ find = "Continuing training from global step ", match = "global step ([%d,]+)",
+		on = function(run, text)
+			run.resumed_from = num.int(text)
+		end },
 	{ find = "--resume_from_checkpoint", on = function(run) run.resumed = true end },
 	{ find = "Training completed successfully!", finish = true, close = true },
 	{ find = "Training failed!", fail = true },

@@ -6,6 +6,7 @@
 #include "model/store.h"
 #include "sys/path.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void read_record(struct history *history)
@@ -76,6 +77,8 @@ static bool matches(const struct history *history, const struct history_filter *
 
 	if (!filter || history->err.code)
 		return true; /* a broken record is never hidden */
+	if (!history->has_record)
+		return !filter->stage && !filter->dataset;
 	stage = info_string(&history->info, "stage");
 	is_stage = !filter->stage || (stage && strcmp(stage, filter->stage) == 0);
 	free(stage);
@@ -130,6 +133,20 @@ void histories_release(struct histories *all)
 		history_release(&all->v[i]);
 	free(all->v);
 	memset(all, 0, sizeof(*all));
+}
+
+char *history_newest_log(int stage_dirfd)
+{
+	struct run_list runs = { .n = 0 };
+	struct err ignored = ERR_INIT;
+	char *log = NULL;
+	struct stat st;
+
+	if (journal_load_newest(stage_dirfd, &runs, &ignored) == 0 && runs.n && runs.v[0].log &&
+	    fstatat(stage_dirfd, runs.v[0].log, &st, 0) == 0)
+		log = xstrdup(runs.v[0].log);
+	run_list_release(&runs);
+	return log;
 }
 
 bool run_is_outside(const struct run *run)

@@ -40,6 +40,9 @@ int histories_load(struct histories *all, struct layout *layout, const char *exp
 		   const struct history_filter *filter, struct err *err);
 void histories_release(struct histories *all);
 
+/* The log of the newest run in that directory, relative to it, if it is still there; or NULL. */
+char *history_newest_log(int stage_dirfd);
+
 /* Is this run no part of the history: running, failed, interrupted, waiting? */
 bool run_is_outside(const struct run *run);
 

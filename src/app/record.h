@@ -70,6 +70,7 @@ struct draft {
 	char *parents;	  /* JSON array text, or NULL */
 	struct plugin_result result;
 	bool has_result;
+	int64_t left_out; /* steps of a resumed counter that the record holds already */
 	bool additive; /* more than the design's keys may be written */
 	struct run_context context;
 	char run_id[ID_TEXT_SIZE];

@@ -471,9 +471,11 @@ static void record(struct live *live)
 	report->trouble = err;
 	run->trouble = xstrdup(err.msg);
 	run->state = err.code == ERR_SPOOLED ? RUN_SPOOLED : RUN_UNRECORDED;
-	if (run->state == RUN_UNRECORDED)
-		keep_for_repair(live);
-	if (run->state == RUN_UNRECORDED && !report->trouble.hint[0])
+	if (run->state != RUN_UNRECORDED)
+		return;
+	keep_for_repair(live);
+	err_prefix(&report->trouble, "not recorded");
+	if (!report->trouble.hint[0])
 		err_hint(&report->trouble,
 			 "log and files are kept; mend the cause, then 'thhost repair %s'",
 			 report->draft.dir.ref);

@@ -37,12 +37,10 @@ static void check_record(const struct history *history, struct findings *out)
 	out->n_entries += summary.n_entries;
 	for (size_t i = 0; i < issues.n; i++) {
 		const struct info_issue *issue = &issues.v[i];
-		bool has_place = *issue->path != '\0';
 		bool has_column = strcmp(issue->code, "json") == 0; /* "23: expected a value" */
 
 		add_finding(out, history, issue->is_error, issue->code,
-			    xstrf("%s:%zu:%s%s%s%s", history->path, issue->line,
-				  has_column ? "" : " ", issue->path, has_place ? ": " : "",
+			    xstrf("%s:%zu:%s%s", history->path, issue->line, has_column ? "" : " ",
 				  issue->message));
 	}
 	info_issues_release(&issues);

@@ -76,6 +76,57 @@ static void add_refs(struct session *session, struct str *out, const char *start
 	strv_release(&refs);
 }
 
+static void add_experiments(struct session *session, struct str *out, const char *start)
+{
+	struct experiment *list = NULL;
+	struct err ignored = ERR_INIT;
+	size_t n = 0;
+
+	if (session_layout(session, &ignored) < 0 ||
+	    layout_list_experiments(&session->layout, &list, &n, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		add_word(out, list[i].name, start);
+	add_word(out, "latest", start);
+	experiment_list_release(list, n);
+}
+
+/* The option that 'word' names, if it takes a value in the next word. */
+static const char *wants_value(const struct option_spec *specs, const char *word)
+{
+	for (; specs && specs->name; specs++) {
+		bool is_it = word[1] == '-' ? strcmp(word + 2, specs->name) == 0
+					    : specs->letter && word[1] == specs->letter && !word[2];
+
+		if (is_it)
+			return specs->argument ? specs->name : NULL;
+	}
+	return NULL;
+}
+
+static void add_values(struct session *session, struct str *out, const char *option,
+		       const char *start)
+{
+	if (strcmp(option, "exp") == 0)
+		add_experiments(session, out, start);
+	else if (strcmp(option, "into") == 0 || strcmp(option, "init-from") == 0)
+		add_refs(session, out, start);
+	else if (strcmp(option, "stage") == 0)
+		add_stages(session, out, start);
+}
+
+/* After "exp use", "plugin test", ...: what the word before it is about. */
+static void add_of_subverb(struct session *session, struct str *out, const char *verb,
+			   const char *subverb, const char *start)
+{
+	if (strcmp(verb, "exp") == 0 &&
+	    (strcmp(subverb, "use") == 0 || strcmp(subverb, "status") == 0))
+		add_experiments(session, out, start);
+	else if (strcmp(verb, "plugin") == 0 &&
+		 (strcmp(subverb, "show") == 0 || strcmp(subverb, "test") == 0))
+		add_stages(session, out, start);
+}
+
 static void add_verbs(struct str *out, const char *start)
 {
 	for (size_t i = 0; commands[i]; i++)
@@ -86,6 +137,7 @@ static void complete(struct cli *cli, char **words, size_t n, struct str *out)
 {
 	const char *current = n ? words[n - 1] : "";
 	const struct command *command = n > 1 ? command_find(words[0]) : NULL;
+	const char *option = NULL;
 
 	if (n <= 1) {
 		add_verbs(out, current);
@@ -93,6 +145,13 @@ static void complete(struct cli *cli, char **words, size_t n, struct str *out)
 	}
 	if (!command)
 		return;
+	if (n > 2 && words[n - 2][0] == '-' &&
+	    !(option = wants_value(command->options, words[n - 2])))
+		option = wants_value(common_options, words[n - 2]);
+	if (option) {
+		add_values(&cli->session, out, option, current);
+		return;
+	}
 	if (current[0] == '-') {
 		add_options(out, command->options, current);
 		add_options(out, common_options, current);
@@ -100,6 +159,8 @@ static void complete(struct cli *cli, char **words, size_t n, struct str *out)
 	}
 	if (n == 2)
 		add_subverbs(out, command->synopsis, current);
+	if (n == 3)
+		add_of_subverb(&cli->session, out, command->name, words[1], current);
 	if (has_prefix(command->synopsis, "STAGE"))
 		add_stages(&cli->session, out, current);
 	if (strstr(command->synopsis, "REF"))

@@ -76,7 +76,7 @@ static void model_row(struct table *t, const struct history *history)
 	add_count(&text, info_total_steps(info));
 	table_cell(t, TONE_PLAIN, text.buf);
 	str_clear(&text);
-	str_addf(&text, "%zu", info_entry_count(info));
+	add_count(&text, (int64_t)info_entry_count(info));
 	table_cell(t, TONE_PLAIN, text.buf);
 	str_clear(&text);
 	add_telling_metric(info, &text);
@@ -99,10 +99,13 @@ static void list_as_table(const struct histories *all, struct str *out)
 	static const char *const titles[] = { "model",	    "stage",	 "last on",
 					      "steps",	    "trainings", "metric",
 					      "checkpoint", "updated",	 "" };
+	static const int spare[] = { 0, 2, 0, 0, 3, 0, 4, 1, 0 };
 	struct table *t = table_new();
 
-	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(titles); i++) {
 		table_column(t, titles[i], i == 3 || i == 4 ? ALIGN_RIGHT : ALIGN_LEFT);
+		table_spare(t, spare[i]);
+	}
 	for (size_t i = 0; i < all->n; i++) {
 		const struct history *history = &all->v[i];
 

@@ -1,5 +1,6 @@
 #include "base/base.h"
 
+#include "app/history.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "capture/digest.h"
@@ -384,6 +385,7 @@ static int test_on(struct cli *cli, const struct plugin_plan *plan, const char *
 	struct strv values = STRV_INIT;
 	struct plugin_result result = PLUGIN_RESULT_INIT;
 	char *absolute = path_absolute(from);
+	char *log = NULL;
 	struct plugin_call call = {
 		.dirfd = path_open_dir(from, err),
 		.dir_name = path_base(absolute),
@@ -394,6 +396,7 @@ static int test_on(struct cli *cli, const struct plugin_plan *plan, const char *
 
 	conf_stage_all(&cli->session.conf, plan->stage, plan->dataset, &keys, &values);
 	if (call.dirfd >= 0) {
+		call.log = log = history_newest_log(call.dirfd);
 		done = plugin_extract(&cli->session.plugins, plan, &call, &result, err);
 		close(call.dirfd);
 	}
@@ -405,6 +408,7 @@ static int test_on(struct cli *cli, const struct plugin_plan *plan, const char *
 	strv_release(&keys);
 	strv_release(&values);
 	free(absolute);
+	free(log);
 	return done;
 }
 

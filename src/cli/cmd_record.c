@@ -1,7 +1,9 @@
 #include "base/base.h"
 
 #include "app/capture_all.h"
+#include "app/history.h"
 #include "app/record.h"
+#include "app/settle.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/command.h"
@@ -152,6 +154,7 @@ static int extract_from(struct draft *draft, struct session *session, struct err
 {
 	const char *from = draft->values->from;
 	char *absolute;
+	char *log;
 	struct extract_source source = { .dirfd = -1 };
 	int result;
 
@@ -160,8 +163,12 @@ static int extract_from(struct draft *draft, struct session *session, struct err
 		return -1;
 	absolute = path_absolute(from);
 	source.dir_name = path_base(absolute);
+	source.log = log = history_newest_log(source.dirfd);
 	result = draft_extract(draft, session, &source, err);
+	if (result == 0)
+		settle_take_run(draft, source.dirfd);
 	free(absolute);
+	free(log);
 	close(source.dirfd);
 	if (result == 0 && draft->values->steps < 0)
 		result = refuse_failed(draft, err);
@@ -199,6 +206,7 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 	for (size_t i = 0; result == 0 && i < outcome.warnings.n; i++)
 		log_warn("%s", outcome.warnings.v[i]);
 	if (result == 0) {
+		settle_run(draft);
 		if (cli->json)
 			report_recorded_json(draft, &outcome, &out);
 		else if (log_level() > LOG_QUIET)

@@ -122,11 +122,16 @@ static void add_table(const struct history *history, struct str *out)
 	table_column(t, "#", ALIGN_RIGHT);
 	table_column(t, "dataset", ALIGN_LEFT);
 	table_column(t, "steps", ALIGN_RIGHT);
-	for (size_t i = 0; i < metrics.n; i++)
+	for (size_t i = 0; i < metrics.n; i++) {
 		table_column(t, metrics.v[i], ALIGN_RIGHT);
+		table_spare(t, i ? (int)i + 3 : 0); /* the first is the one that counts */
+	}
 	table_column(t, "lr", ALIGN_RIGHT);
+	table_spare(t, 2);
 	table_column(t, "batch", ALIGN_RIGHT);
+	table_spare(t, 3);
 	table_column(t, "took", ALIGN_RIGHT);
+	table_spare(t, 1);
 	table_column(t, "when", ALIGN_LEFT);
 	table_column(t, "", ALIGN_LEFT);
 	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i))
@@ -134,6 +139,35 @@ static void add_table(const struct history *history, struct str *out)
 	table_print(t, "  ", out);
 	table_free(t);
 	strv_release(&metrics);
+}
+
+#define STRATEGY_ENDS 4 /* of a long one, so many steps at either end are shown */
+
+/* "base > hrds:10 > ... 9,992 more ... > hrdh:10" */
+static void add_strategy(struct str *out, const char *strategy)
+{
+	struct strv parts = STRV_INIT;
+
+	for (const char *at = strategy, *end; at; at = end ? end + 3 : NULL) {
+		char *part;
+
+		end = strstr(at, " > ");
+		part = end ? xstrndup(at, (size_t)(end - at)) : xstrdup(at);
+		strv_push(&parts, part);
+		free(part);
+	}
+	for (size_t i = 0; i < parts.n; i++) {
+		if (i)
+			str_adds(out, " > ");
+		if (i == STRATEGY_ENDS && parts.n > 3 * STRATEGY_ENDS) {
+			str_adds(out, "... ");
+			add_count(out, (int64_t)(parts.n - 2 * STRATEGY_ENDS));
+			str_adds(out, " more ... > ");
+			i = parts.n - STRATEGY_ENDS;
+		}
+		add_safe(out, parts.v[i]);
+	}
+	strv_release(&parts);
 }
 
 static void add_head(const struct history *history, struct str *out)
@@ -147,10 +181,13 @@ static void add_head(const struct history *history, struct str *out)
 	char *strategy = history_strategy(history);
 	size_t n = info_entry_count(info);
 	struct str safe = STR_INIT;
+	int width = render_width();
 	int gap;
 
 	add_safe(&safe, model ? model : "?");
 	gap = 60 - display_width(safe.buf);
+	if (width && display_width(safe.buf) + gap + display_width(history->dir.ref) > width)
+		gap = 2;
 	add_tone(out, TONE_BOLD, safe.buf);
 	str_addf(out, "%*s", gap > 2 ? gap : 2, "");
 	add_safe(out, history->dir.ref);
@@ -173,7 +210,7 @@ static void add_head(const struct history *history, struct str *out)
 		add_age(out, updated);
 	}
 	str_adds(out, "\nstrategy  ");
-	add_safe(out, strategy);
+	add_strategy(out, strategy);
 	str_adds(out, "\n\n");
 	str_release(&safe);
 	free(model);

@@ -191,6 +191,16 @@ static bool wants_json(int argc, char **argv)
 	return false;
 }
 
+/* A reader that has seen enough ('| head') is no news; a full disk is. */
+static bool has_lost_output(struct err *err)
+{
+	errno = print_errno();
+	if (!errno || errno == EPIPE)
+		return false;
+	err_errno(err, ERR_FAILED, "cannot write to standard output");
+	return true;
+}
+
 int dispatch(int argc, char **argv)
 {
 	struct cli cli = { .options = OPTIONS_INIT };
@@ -212,6 +222,8 @@ int dispatch(int argc, char **argv)
 	status = cli.command ? run_verb(&cli, argc - (argc > 1), argv + (argc > 1), &err) : -1;
 	if (status < 0)
 		status = command_report(&err, err_exit_status(err.code), wants_json(argc, argv));
+	else if (has_lost_output(&err))
+		command_report(&err, status, wants_json(argc, argv));
 	options_release(&cli.options);
 	return status;
 }

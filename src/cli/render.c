@@ -7,12 +7,14 @@
 #include "base/mem.h"
 #include "base/width.h"
 
+#include <errno.h>
 #include <math.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 static bool has_color;
 static bool is_iso_wanted;
+static int output_errno;
 
 void render_set_color(const char *when)
 {
@@ -158,6 +160,8 @@ void add_metric(struct str *out, double value)
 		str_addf(out, "%.2f", value);
 }
 
+#define NARROWEST 8 /* columns that a text keeps when it is cut */
+
 struct cell {
 	char *text;
 	enum tone tone;
@@ -167,6 +171,7 @@ struct column {
 	char *title;
 	enum align align;
 	int width;
+	int spare; /* > 0: may be left out, the highest first */
 	bool is_used;
 };
 
@@ -194,7 +199,13 @@ void table_column(struct table *t, const char *title, enum align align)
 	column->title = str_detach(&safe);
 	column->align = align;
 	column->width = display_width(column->title);
+	column->spare = 0;
 	column->is_used = false;
+}
+
+void table_spare(struct table *t, int rank)
+{
+	t->columns[t->n_columns - 1].spare = rank;
 }
 
 void table_row(struct table *t)
@@ -265,26 +276,59 @@ static void print_row(const struct table *t, const struct cell *cells, const cha
 	str_addch(out, '\n');
 }
 
-/* On a terminal no line wraps: the widest text column gives way, down to eight columns. */
-static void fit(const struct table *t, int available)
+static int table_width(const struct table *t)
 {
 	int total = -2;
-	struct column *widest = NULL;
+
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (t->columns[i].is_used)
+			total += t->columns[i].width + 2;
+	return total;
+}
+
+static struct column *most_spare(const struct table *t)
+{
+	struct column *most = NULL;
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		struct column *column = &t->columns[i];
 
-		if (!column->is_used)
-			continue;
-		total += column->width + 2;
-		if (column->align == ALIGN_LEFT && (!widest || column->width > widest->width))
+		if (column->is_used && column->spare && (!most || column->spare >= most->spare))
+			most = column;
+	}
+	return most;
+}
+
+/* The widest text column that can still give way; the first one, which names the row, only if no
+ * other can. */
+static struct column *most_patient(const struct table *t)
+{
+	struct column *widest = NULL;
+
+	for (size_t i = 1; i < t->n_columns; i++) {
+		struct column *column = &t->columns[i];
+
+		if (column->is_used && column->align == ALIGN_LEFT && column->width > NARROWEST &&
+		    (!widest || column->width > widest->width))
 			widest = column;
 	}
-	if (available <= 0 || total <= available || !widest)
+	if (!widest && t->n_columns && t->columns[0].align == ALIGN_LEFT &&
+	    t->columns[0].width > NARROWEST)
+		widest = &t->columns[0];
+	return widest;
+}
+
+/* On a terminal no line wraps if it can be helped. */
+static void fit(const struct table *t, int available)
+{
+	struct column *column;
+
+	if (available <= 0)
 		return;
-	widest->width -= total - available;
-	if (widest->width < 8)
-		widest->width = 8;
+	while (table_width(t) > available && (column = most_spare(t)))
+		column->is_used = false;
+	while (table_width(t) > available && (column = most_patient(t)))
+		column->width--;
 }
 
 void table_print(const struct table *t, const char *indent, struct str *out)
@@ -329,7 +373,13 @@ void table_free(struct table *t)
 
 int print_out(const struct str *text)
 {
-	if (fwrite(text->buf, 1, text->len, stdout) != text->len || fflush(stdout) == EOF)
-		return -1;
-	return 0;
+	if (fwrite(text->buf, 1, text->len, stdout) == text->len && fflush(stdout) != EOF)
+		return 0;
+	output_errno = errno;
+	return -1;
+}
+
+int print_errno(void)
+{
+	return output_errno;
 }

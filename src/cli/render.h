@@ -55,12 +55,14 @@ enum align { ALIGN_LEFT, ALIGN_RIGHT };
  *	table_print(t, stdout);
  *	table_free(t);
  *
- * Columns without any content are left out; on a terminal too long a line is cut at the widest
- * left-aligned column.
+ * Columns without any content are left out. Where lines are too long for the terminal, the spare
+ * columns go first, then the widest left-aligned one is cut, the first column last of all.
  */
 struct table;
 struct table *table_new(void);
 void table_column(struct table *t, const char *title, enum align align);
+/* The column added last may be left out on a narrow terminal, those with a higher 'rank' first. */
+void table_spare(struct table *t, int rank);
 void table_row(struct table *t);
 void table_cell(struct table *t, enum tone tone, const char *text);
 void table_print(const struct table *t, const char *indent, struct str *out);
@@ -68,5 +70,8 @@ void table_free(struct table *t);
 
 /* Write all of 'text' to stdout; -1 (with errno) if it did not get there. */
 int print_out(const struct str *text);
+
+/* Why print_out() failed, 0 if it never did. */
+int print_errno(void);
 
 #endif

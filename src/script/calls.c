@@ -15,9 +15,21 @@
 /* Registry slots for what the steps hand on. */
 static const char result_key, hyperparams_key;
 
+/* Tell the parent who is at work, in case it has to kill us; once, for each note wakes it up. */
+static bool note(struct calls *c, int plugin, const char *function)
+{
+	char text[sizeof(c->noted)];
+
+	snprintf(text, sizeof(text), "@%d %s\n", plugin, function);
+	if (strcmp(text, c->noted) == 0)
+		return true;
+	snprintf(c->noted, sizeof(c->noted), "%s", text);
+	return write(STDERR_FILENO, text, strlen(text)) >= 0;
+}
+
 /*
- * A step begins: tell the parent who is at work, in case it has to kill us, and set the timer that
- * ends what no hook reaches (SIGALRM, default action: the kernel does it).
+ * A step begins: set the timer that ends what no hook reaches (SIGALRM, default action: the kernel
+ * does it).
  */
 static void begin(struct calls *c, int plugin, const char *function, int limit_ms)
 {
@@ -25,10 +37,8 @@ static void begin(struct calls *c, int plugin, const char *function, int limit_m
 	struct state_subject subject = { .plugin = p->name, .path = p->path, .function = function };
 	struct itimerval timer = { .it_value = { .tv_sec = limit_ms / 1000,
 						 .tv_usec = limit_ms % 1000 * 1000 } };
-	char note[64];
-	int len = snprintf(note, sizeof(note), "@%d %s\n", plugin, function);
 
-	if (write(STDERR_FILENO, note, (size_t)len) < 0)
+	if (!note(c, plugin, function))
 		return; /* the parent is gone, and so are we soon */
 	setitimer(ITIMER_REAL, &timer, NULL);
 	c->failed = false;
@@ -211,7 +221,7 @@ static const struct {
 	{ "metrics", NUMBERS },		{ "steps", COUNT },	  { "epochs", NUMBER },
 	{ "final_checkpoint", STRING }, { "base_model", STRING }, { "planned", TABLE },
 	{ "sources", TABLE },		{ "outcome", OUTCOME },	  { "error", STRING },
-	{ "start_time", STRING },	{ "end_time", STRING },
+	{ "start_time", STRING },	{ "end_time", STRING },	  { "resumed_from", COUNT },
 };
 
 static bool is_outcome(const char *text)

@@ -321,6 +321,7 @@ static int take_scalars(const struct json *doc, size_t at, struct plugin_result 
 			struct err *err)
 {
 	size_t steps = json_member(doc, at, "steps");
+	size_t resumed = json_member(doc, at, "resumed_from");
 	size_t epochs = json_member(doc, at, "epochs");
 
 	if (steps != JSON_NONE) {
@@ -328,6 +329,9 @@ static int take_scalars(const struct json *doc, size_t at, struct plugin_result 
 		if (!out->has_steps)
 			return err_set(err, ERR_PLUGIN, "steps: not a count");
 	}
+	if (resumed != JSON_NONE && (json_int64(doc, resumed, &out->resumed_from) < 0 ||
+				     out->resumed_from < 0 || out->resumed_from > out->steps))
+		return err_set(err, ERR_PLUGIN, "resumed_from: not a count up to steps");
 	if (epochs != JSON_NONE && !json_is_number(doc, epochs))
 		return err_set(err, ERR_PLUGIN, "epochs: not a finite number");
 	if (epochs != JSON_NONE)

@@ -149,6 +149,7 @@ struct plugin_result {
 	char *hyperparams;
 	int64_t steps;
 	bool has_steps;
+	int64_t resumed_from; /* where the counter that 'steps' is began; 0: at its start */
 	char *epochs; /* number text or NULL */
 	char *final_checkpoint;
 	char *base_model;

@@ -79,8 +79,8 @@ int path_check_name(const char *what, const char *name, struct err *err)
 
 	if (!fault)
 		return 0;
-	return err_set(err, ERR_INVALID, "'%.200s' cannot be the name of a %s: %s", name, what,
-		       fault);
+	return err_set(err, ERR_INVALID, "'%.200s' cannot be the name of %s %s: %s", name,
+		       strchr("aeiou", what[0]) ? "an" : "a", what, fault);
 }
 
 int path_check_relative(const char *what, const char *relative, struct err *err)

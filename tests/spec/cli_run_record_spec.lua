@@ -231,3 +231,54 @@ describe("a run that cannot be recorded", function()
 		assert.equal("recorded", runs.journal(t)[2].state)
 	end)
 end)
+
+describe("a training that goes on from its checkpoint", function()
+	local t
+
+	before_each(function()
+		t = runs.tree()
+	end)
+
+	after_each(function()
+		t:close()
+	end)
+
+	local function train(steps, options, more)
+		return t:run(runs.example("stage1", "hrds", ("--max_steps %d --eval_steps 50 --save_steps 50 %s")
+			:format(steps, more or ""), table.unpack(options or {})))
+	end
+
+	it("counts only the steps that ran", function()
+		assert.equal(0, train(100).status)
+		assert.equal(0, train(150, { "--into", "stage1_hrds" }).status)
+		local info = t:info("stage1_hrds")
+		assert.equal(100, info.training_history[1].steps)
+		assert.equal(50, info.training_history[2].steps)
+		assert.equal(150, info.total_steps)
+		assert.matches("less 100 recorded before$", info.training_history[2].sources.steps)
+	end)
+
+	it("counts the steps of an attempt that failed before and is not recorded", function()
+		assert.equal(1, train(100, {}, "--fail_at_step 70").status)
+		assert.equal(0, train(100).status)
+		assert.equal(100, t:info("stage1_hrds").total_steps)
+	end)
+end)
+
+describe("a run that could not record itself", function()
+	it("is settled by 'record --from', and by nothing a second time", function()
+		local t = runs.tree()
+		assert.equal(0, t:run(runs.tiny("true")).status) -- it left no result.json
+		assert.equal("unrecorded", runs.journal(t)[1].state)
+		local dir = t.root .. "/exp_1/tiny_d"
+		cli.write(dir .. "/result.json", '{"steps":10,"metrics":{"f1":0.5}}')
+		t:ok({ "record", "tiny", "-d", "d", "--from", dir })
+		local run = runs.journal(t)[1]
+		assert.equal("recorded", run.state)
+		assert.equal(run.run_id, entries(t)[1].run_id)
+		t:ok({ "verify" })
+		t:ok({ "repair" })
+		assert.equal(1, #entries(t))
+		t:close()
+	end)
+end)

@@ -1,0 +1,47 @@
+#include "base/base.h"
+
+#include "app/settle.h"
+
+#include "base/log.h"
+#include "model/journal.h"
+
+#include <sys/stat.h>
+
+static bool is_same_directory(int a, int b)
+{
+	struct stat left;
+	struct stat right;
+
+	return a >= 0 && b >= 0 && fstat(a, &left) == 0 && fstat(b, &right) == 0 &&
+	       left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+}
+
+void settle_take_run(struct draft *draft, int fromfd)
+{
+	struct run_list runs = { .v = NULL, .n = 0 };
+	struct err ignored = ERR_INIT;
+
+	if (!is_same_directory(draft->dir.fd, fromfd))
+		return;
+	if (journal_load_newest(draft->dir.fd, &runs, &ignored) == 0 && runs.n &&
+	    runs.v[0].state == RUN_UNRECORDED)
+		snprintf(draft->run_id, sizeof(draft->run_id), "%s", runs.v[0].run_id);
+	run_list_release(&runs);
+}
+
+void settle_run(const struct draft *draft)
+{
+	struct run run;
+	struct err err = ERR_INIT;
+
+	run_init(&run);
+	if (draft->run_id[0] && journal_find(draft->dir.fd, draft->run_id, &run, &err) == 0 &&
+	    run.state == RUN_UNRECORDED) {
+		run.state = RUN_RECORDED;
+		free(run.trouble);
+		run.trouble = NULL;
+		if (journal_update(draft->dir.fd, &run, &err) < 0)
+			log_warn("the journal does not know of it: %s", err.msg);
+	}
+	run_release(&run);
+}
