@@ -287,6 +287,15 @@ static int compose(struct draft *draft, const struct session *session, struct en
 	return entry_check(entry, err);
 }
 
+static void warn_of_times(const struct entry *entry, struct strv *warnings)
+{
+	double seconds;
+
+	if (clock_between(entry->start_time, entry->end_time, &seconds) == 0 && seconds < 0)
+		strv_pushf(warnings, "the training ends (%s) before it starts (%s)",
+			   entry->end_time, entry->start_time);
+}
+
 /* ---- what the plugin thinks of it ---- */
 
 static int take_issue(const struct json *doc, size_t issue, const char *plugin,
@@ -475,6 +484,7 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 		result = compose(draft, session, &entry, err);
 	if (result == 0) {
 		print_entry(&entry, &outcome->entry);
+		warn_of_times(&entry, &outcome->warnings);
 		if (take_issues(draft, &outcome->warnings, &complaint) < 0 &&
 		    policy != SPOOL_ALWAYS) {
 			*err = complaint;

@@ -5,6 +5,7 @@
 #include "app/parents.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "sys/path.h"
 
 void draft_release(struct draft *draft)
@@ -282,6 +283,25 @@ static int check_names(const struct values *values, struct err *err)
 	return 0;
 }
 
+/* Text that is no UTF-8 could only be recorded as something else. Said before anything runs. */
+static int check_text(const char *what, const char *text, struct err *err)
+{
+	if (!text || utf8_is_valid(text, strlen(text)))
+		return 0;
+	return err_set(err, ERR_INVALID, "the %s is not valid UTF-8: '%s'", what, text);
+}
+
+static int check_texts(const struct values *values, struct err *err)
+{
+	for (size_t i = 0; i < values->tags.n; i++)
+		if (check_text("tag", values->tags.v[i], err) < 0)
+			return -1;
+	if (check_text("note", values->note, err) < 0 ||
+	    check_text("model name", values->model_name, err) < 0)
+		return -1;
+	return check_text("base model", values->base_model, err);
+}
+
 int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
 	       struct err *err)
 {
@@ -292,7 +312,7 @@ int draft_open(struct draft *draft, struct session *session, struct values *valu
 	draft->values = values;
 	draft->dir = draft->parent = (struct stage_dir)STAGE_DIR_INIT;
 	str_init(&draft->parent_record);
-	if (check_names(values, err) < 0)
+	if (check_names(values, err) < 0 || check_texts(values, err) < 0)
 		return -1;
 	entry = early_entry(values);
 	result = session_plan(session, values->stage, values->dataset, entry, &draft->plan, err);

@@ -2,6 +2,7 @@
 
 #include "app/history.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "model/store.h"
 #include "sys/path.h"
@@ -152,6 +153,21 @@ char *history_newest_log(int stage_dirfd)
 bool run_is_outside(const struct run *run)
 {
 	return run->state != RUN_RECORDED && run->state != RUN_COMPLETED;
+}
+
+double entry_seconds(const struct json *doc, size_t entry)
+{
+	size_t usage = json_member(doc, entry, "usage");
+	char *start = json_string_copy(doc, json_member(doc, entry, "start_time"));
+	char *end = json_string_copy(doc, json_member(doc, entry, "end_time"));
+	double seconds = -1;
+
+	if (json_real(doc, json_member(doc, usage, "wall_s"), &seconds) < 0 &&
+	    (!start || !end || clock_between(start, end, &seconds) < 0))
+		seconds = -1;
+	free(start);
+	free(end);
+	return seconds;
 }
 
 char *history_strategy(const struct history *history)

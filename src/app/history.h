@@ -46,6 +46,10 @@ char *history_newest_log(int stage_dirfd);
 /* Is this run no part of the history: running, failed, interrupted, waiting? */
 bool run_is_outside(const struct run *run);
 
+/* How long the training of entry token 'entry' took, in seconds: measured by us, else from its times;
+ * negative if that cannot be told. */
+double entry_seconds(const struct json *doc, size_t entry);
+
 /* "microsoft/layoutxlm-base > hrds:10000 > hrdh:5000", fresh memory. */
 char *history_strategy(const struct history *history);
 

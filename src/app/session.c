@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sys/path.h"
 
 #include <unistd.h>
 
@@ -63,11 +64,38 @@ int session_plugins(struct session *session, struct err *err)
 	return result;
 }
 
+/* "ner" for "dir/ner.lua" and "dir/ner/init.lua"; fresh memory. */
+static char *plugin_name(const char *file)
+{
+	char *dir = path_dir(file);
+	const char *base =
+		strcmp(path_base(file), "init.lua") == 0 ? path_base(dir) : path_base(file);
+	size_t len = strlen(base);
+	char *name = xstrndup(base, has_suffix(base, ".lua") ? len - 4 : len);
+
+	free(dir);
+	return name;
+}
+
+/* A plugin is found by the name of its file: one that was given and has another goes unused. */
+static void warn_of_unused(const struct strv *files, const char *stage, const char *dataset)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		char *name = plugin_name(files->v[i]);
+
+		if (strcmp(name, stage) != 0 && (!dataset || strcmp(name, dataset) != 0))
+			log_warn("--plugin '%s' is for '%s' by its name and is not used for '%s'",
+				 files->v[i], name, stage);
+		free(name);
+	}
+}
+
 int session_plan(struct session *session, const char *stage, const char *dataset, const char *entry,
 		 struct plugin_plan *plan, struct err *err)
 {
 	if (session_plugins(session, err) < 0)
 		return -1;
+	warn_of_unused(&session->options.plugin_files, stage, dataset);
 	return plugin_describe(&session->plugins, stage, dataset, entry, plan, err);
 }
 

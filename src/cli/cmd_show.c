@@ -63,12 +63,11 @@ static void raw_cell(struct table *t, const struct json *doc, size_t value)
 static void time_cells(struct table *t, const struct info *info, size_t entry)
 {
 	char *start = info_entry_string(info, entry, "start_time");
-	char *end = info_entry_string(info, entry, "end_time");
+	double seconds = entry_seconds(&info->doc, entry);
 	struct str took = STR_INIT;
 	struct str when = STR_INIT;
-	double seconds;
 
-	if (start && end && clock_between(start, end, &seconds) == 0 && seconds > 0)
+	if (seconds > 0)
 		add_duration(&took, seconds);
 	else
 		str_adds(&took, "-");
@@ -78,7 +77,6 @@ static void time_cells(struct table *t, const struct info *info, size_t entry)
 	str_release(&took);
 	str_release(&when);
 	free(start);
-	free(end);
 }
 
 static void entry_row(struct table *t, const struct info *info, size_t entry, size_t number,

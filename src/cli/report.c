@@ -2,7 +2,7 @@
 
 #include "cli/report.h"
 
-#include "base/clock.h"
+#include "app/history.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/render.h"
@@ -53,16 +53,12 @@ static void add_params(struct str *out, const struct json *doc, size_t object)
 
 static void add_took(struct str *out, const struct json *doc)
 {
-	char *start = json_string_copy(doc, json_member(doc, 0, "start_time"));
-	char *end = json_string_copy(doc, json_member(doc, 0, "end_time"));
-	double seconds;
+	double seconds = entry_seconds(doc, 0);
 
-	if (start && end && clock_between(start, end, &seconds) == 0 && seconds > 0) {
+	if (seconds > 0) {
 		str_adds(out, "  ");
 		add_duration(out, seconds);
 	}
-	free(start);
-	free(end);
 }
 
 static void add_origin(struct str *out, const struct draft *draft, const struct json *doc)

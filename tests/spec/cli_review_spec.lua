@@ -140,4 +140,21 @@ describe("by hand", function()
 	it("speaks of 'an experiment'", function()
 		t:refused(5, "'' cannot be the name of an experiment: it is empty", { "exp", "new", "" })
 	end)
+
+	it("refuses text that is no UTF-8 instead of recording something else", function()
+		t:refused(5, "the note is not valid UTF-8", { "record", "stage1", "-d", "hrds", "--steps", "1",
+			"--note", "caf\xe9" })
+	end)
+
+	it("warns when a training ends before it starts", function()
+		local result = t:record("hrds", "--start-time", "2025-12-11T10:30:00",
+			"--end-time", "2025-12-11T09:30:00")
+		assert.matches("ends %(2025%-12%-11T09:30:00%) before it starts", result.err)
+	end)
+
+	it("says that a plugin file with another name is not used", function()
+		cli.write(t.dir .. "/p.lua", "return 1")
+		local result = t:record("hrds", "--plugin", t.dir .. "/p.lua")
+		assert.matches("is for 'p' by its name and is not used for 'stage1'", result.err)
+	end)
 end)
