@@ -5,11 +5,12 @@
 #include "app/capture_all.h"
 #include "app/progress.h"
 #include "app/run_command.h"
+#include "app/run_intent.h"
+#include "app/run_kept.h"
 #include "app/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "capture/secrets.h"
 #include "sys/lock.h"
 #include "sys/path.h"
 
@@ -23,7 +24,6 @@
 #define TICK_MS 100
 #define NEWS_INTERVAL_MS 1000	  /* a training that is over by then saves a write */
 #define JOURNAL_INTERVAL_MS 30000 /* how stale the last known step of a killed thhost may be */
-#define RUN_LOCK ".run.lock"
 
 /* What the callbacks of proc_supervise() work with. */
 struct live {
@@ -60,90 +60,6 @@ void run_report_release(struct run_report *report)
 	record_outcome_release(&report->outcome);
 	strv_release(&report->argv);
 	strv_release(&report->env_added);
-}
-
-/* ---- the intent ---- */
-
-static void describe_process(struct run *run)
-{
-	char host[256] = "";
-	char boot[64];
-
-	if (gethostname(host, sizeof(host) - 1) < 0)
-		host[0] = '\0';
-	clock_boot_id(boot);
-	run->host = xstrdup(host);
-	run->boot_id = xstrdup(boot);
-	run->pid = getpid();
-	run->pid_start = proc_start_time(getpid());
-	run->cwd = getcwd(NULL, 0);
-}
-
-static int describe_run(struct run_report *report, const struct conf *conf, struct err *err)
-{
-	const struct draft *draft = &report->draft;
-	struct run *run = &report->run;
-	const char *slurm = getenv("SLURM_JOB_ID");
-	struct strv mask = STRV_INIT;
-	char now[CLOCK_TEXT_SIZE];
-
-	if (id_make(run->run_id, err) < 0)
-		return -1;
-	clock_format(clock_now(), now);
-	run->state = RUN_STARTING;
-	run->stage = xstrdup(draft->values->stage);
-	run->dataset = xstrdup(draft->values->dataset);
-	run->exp = xstrdup_or_null(draft->dir.exp);
-	run->start_time = xstrdup(now);
-	run->base_model = xstrdup_or_null(draft->base_model);
-	run->parents = xstrdup_or_null(draft->parents);
-	run->init_from = xstrdup_or_null(draft->values->init_from);
-	run->job_id = slurm && *slurm ? xstrf("slurm:%s", slurm) : NULL;
-	describe_process(run);
-	conf_list(conf, "record.mask", &mask);
-	secrets_mask_argv(report->argv.v, &mask, &run->command);
-	strv_release(&mask);
-	return 0;
-}
-
-/*
- * The lock died with a thhost that was killed; its training may still write here. That is the newest
- * run then: as long as it goes on no other one begins.
- */
-static int refuse_beside_orphan(const struct draft *draft, struct err *err)
-{
-	struct run_list runs;
-	size_t closed;
-	int result = journal_load_newest(draft->dir.fd, &runs, err);
-
-	if (result < 0)
-		return -1;
-	journal_close_dead(draft->dir.fd, &runs, &closed);
-	if (runs.n && run_goes_on(&runs.v[0]))
-		result = err_set(err, ERR_BUSY,
-				 "another run is going on: run %.13s of '%s' has lost its thhost, "
-				 "but its training has not ended (pid %lld)",
-				 runs.v[0].run_id, draft->dir.ref, (long long)runs.v[0].child_pid);
-	run_list_release(&runs);
-	return result;
-}
-
-/* Two trainings in one directory would overwrite each other's checkpoints. */
-static int lock_directory(const struct draft *draft, struct lock *lock, struct err *err)
-{
-	int fd;
-	int result;
-
-	if (path_make_dir(draft->dir.fd, ".thhost", NULL, err) < 0)
-		return -1;
-	fd = path_open_beneath(draft->dir.fd, ".thhost", O_RDONLY | O_DIRECTORY, err);
-	if (fd < 0)
-		return -1;
-	result = lock_acquire(lock, fd, RUN_LOCK, draft->dir.ref, 0, err);
-	close(fd);
-	if (result < 0 && err->code == ERR_BUSY)
-		err_prefix(err, "another run is going on");
-	return result;
 }
 
 /* ---- while it runs ---- */
@@ -352,29 +268,6 @@ static int extract(struct live *live, struct err *err)
 	return 0;
 }
 
-static double seconds_of(const struct timeval *time)
-{
-	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
-}
-
-/* JSON object text, fresh memory. */
-static char *usage_text(const struct proc_outcome *child)
-{
-	struct str text = STR_INIT;
-	struct jsonw w = jsonw_begin(&text, 0);
-
-	jsonw_object(&w);
-	jsonw_key(&w, "wall_s");
-	jsonw_real(&w, (double)child->wall_ms / 1e3);
-	jsonw_key(&w, "cpu_user_s");
-	jsonw_real(&w, seconds_of(&child->usage.ru_utime));
-	jsonw_key(&w, "cpu_system_s");
-	jsonw_real(&w, seconds_of(&child->usage.ru_stime));
-	jsonw_pair_int(&w, "max_rss_bytes", (int64_t)child->usage.ru_maxrss * 1024);
-	jsonw_end(&w);
-	return str_detach(&text);
-}
-
 static void set_known_values(struct run_report *report)
 {
 	struct values *values = report->draft.values;
@@ -395,7 +288,7 @@ static int make_entry(struct live *live, struct err *err)
 		return -1;
 	take_capture(live); /* git and the driver have answered while the plugin read */
 	set_known_values(report);
-	live->usage = usage_text(&report->child);
+	live->usage = run_usage_text(&report->child);
 	outcome = draft->result.outcome;
 	draft->additive = true;
 	draft->context = (struct run_context){
@@ -411,38 +304,6 @@ static int make_entry(struct live *live, struct err *err)
 	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
 }
 
-/* In the form of 'thhost record --json-input'; NULL where nothing was said. */
-static char *said_text(const struct values *values)
-{
-	struct str text = STR_INIT;
-	struct jsonw w = jsonw_begin(&text, 0);
-	char *metrics = fields_text(values->metrics);
-	char *hyperparams = fields_text(values->hyperparams);
-
-	jsonw_object(&w);
-	if (values->model_name)
-		jsonw_pair_string(&w, "model_name", values->model_name);
-	if (metrics)
-		jsonw_pair_raw(&w, "metrics", metrics);
-	if (hyperparams)
-		jsonw_pair_raw(&w, "hyperparams", hyperparams);
-	if (values->note)
-		jsonw_pair_string(&w, "note", values->note);
-	if (values->tags.n) {
-		jsonw_key(&w, "tags");
-		jsonw_array(&w);
-		for (size_t i = 0; i < values->tags.n; i++)
-			jsonw_string(&w, values->tags.v[i]);
-		jsonw_end(&w);
-	}
-	jsonw_end(&w);
-	free(metrics);
-	free(hyperparams);
-	if (strcmp(text.buf, "{}") == 0)
-		str_release(&text);
-	return text.len ? str_detach(&text) : NULL;
-}
-
 /* 'repair' asks the plugin again, but nobody else knows these any more. */
 static void keep_for_repair(struct live *live)
 {
@@ -451,8 +312,8 @@ static void keep_for_repair(struct live *live)
 	take_capture(live);
 	if (live->texts.environment.len)
 		run->environment = xstrdup(live->texts.environment.buf);
-	run->usage = usage_text(&live->report->child);
-	run->said = said_text(live->report->draft.values);
+	run->usage = run_usage_text(&live->report->child);
+	run->said = run_said_text(live->report->draft.values);
 }
 
 static void record(struct live *live)
@@ -686,10 +547,10 @@ int run_training(struct session *session, const struct run_options *options,
 		return plan_only(report);
 	if (!run_is_recorder())
 		return run_unrecorded(report, err);
-	if (describe_run(report, &session->conf, err) < 0 ||
-	    lock_directory(&report->draft, &lock, err) < 0)
+	if (run_describe(report, &session->conf, err) < 0 ||
+	    run_lock_directory(&report->draft, &lock, err) < 0)
 		return -1;
-	result = refuse_beside_orphan(&report->draft, err);
+	result = run_refuse_beside_orphan(&report->draft, err);
 	if (result == 0)
 		result = run_in_directory(session, options, report, err);
 	lock_release(&lock);

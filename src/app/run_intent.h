@@ -1,0 +1,25 @@
+/*
+ * run_intent - what is settled before the training starts.
+ *
+ * Two trainings in one directory would overwrite each other's checkpoints: a run
+ * holds a lock on its stage directory from before its intent is written until its
+ * journal is closed.
+ */
+#ifndef APP_RUN_INTENT_H
+#define APP_RUN_INTENT_H
+#include "app/run.h"
+#include "sys/lock.h"
+
+/* Fill in report->run: a new id, who runs what, where, from what; the command masked. */
+int run_describe(struct run_report *report, const struct conf *conf, struct err *err);
+
+/* ERR_BUSY names the other run. */
+int run_lock_directory(const struct draft *draft, struct lock *lock, struct err *err);
+
+/*
+ * The lock died with a thhost that was killed; its training may still write here. That is the newest
+ * run then: as long as it goes on no other one begins (ERR_BUSY).
+ */
+int run_refuse_beside_orphan(const struct draft *draft, struct err *err);
+
+#endif
