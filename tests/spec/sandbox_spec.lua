@@ -3,7 +3,9 @@
 local worker = require("support.worker")
 
 local HOSTILE = "tests/fixtures/hostile"
-local LIMITS = "CALL_MS=300 LOAD_MS=200 MEMORY_KB=32768"
+-- Short where time is what ends a plugin; elsewhere a busy machine must not be what does.
+local SHORT = "CALL_MS=300 LOAD_MS=200 MEMORY_KB=32768"
+local LIMITS = "CALL_MS=10000 LOAD_MS=5000 MEMORY_KB=32768"
 local TOO_LONG = "took longer than 300 ms"
 local KILLED = "did not stop within 0.3 s and was killed"
 local NO_MEMORY = "needed more than 32 MiB of memory"
@@ -98,19 +100,20 @@ describe("the sandbox", function()
 
 	for name, text in pairs(ERRORS) do
 		it("stops " .. name, function()
-			local answer, seconds = extract(name)
+			local is_timed = text == TOO_LONG or text == KILLED or name == "endless_at_load"
+			local answer, seconds = extract(name, is_timed and SHORT)
 			local message = worker.message(answer)
 			assert.is_string(message, "it returned a result")
 			assert.truthy(message:find(text, 1, true), message)
 			assert.truthy(message:find(name, 1, true), "no name in: " .. message)
-			assert.is_true(seconds < 3, ("took %.1f s"):format(seconds))
+			assert.is_true(seconds < 10, ("took %.1f s"):format(seconds)) -- not the limit: for ever
 		end)
 	end
 
 	for name, check in pairs(RESULTS) do
 		it("bears " .. name, function()
 			-- rep_empty counts to 2^62 in a C loop on some builds of Lua: then the timer ends it
-			local answer = extract(name)
+			local answer = extract(name, name == "rep_empty" and SHORT)
 			local message = worker.message(answer)
 			if not (name == "rep_empty" and message and message:find(KILLED, 1, true)) then
 				assert.is_nil(message)
