@@ -58,7 +58,7 @@ EMBED ?= bytecode
 ifneq ($(LIBS),static)
 override EMBED := text
 endif
-LUA_ARCHIVE := $(shell $(CC) -print-file-name=liblua5.4.a)
+LUA_ARCHIVE := $(shell $(CC) -print-file-name=liblua5.4.a 2>/dev/null)
 
 LUA_CFLAGS := $(shell $(PKG_CONFIG) --cflags lua5.4 2>/dev/null)
 OUR_CFLAGS := -std=gnu11 $(WARNINGS) $(HARDENING) $(MODE_FLAGS_$(MODE)) -Isrc $(LUA_CFLAGS) \
@@ -105,7 +105,7 @@ $(BUILD)/libthhost.a: $(LIB_OBJECTS)
 # Other flags make other objects, another liblua other bytecode: the stamp changes when they do. The
 # archive's date says nothing, a package brings its own.
 STAMP := $(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LINK_LIBS) $(EMBED) \
-	$(shell cksum <"$(LUA_ARCHIVE)" 2>/dev/null)
+	$(shell cksum "$(LUA_ARCHIVE)" 2>/dev/null)
 $(BUILD)/flags: force | needs
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(STAMP))' | cmp -s - $@ || \
