@@ -146,7 +146,7 @@ describe("the sandbox", function()
 	end)
 
 	it("names the line of an endless loop", function()
-		local message = worker.message((extract("endless")))
+		local message = worker.message((extract("endless", SHORT)))
 		local start = "^plugin 'endless' %(tests/fixtures/hostile/endless.lua:7%): extract "
 		assert.truthy(message:find(start), message)
 	end)
