@@ -457,11 +457,6 @@ double progress_epoch(void)
 	return state.epoch;
 }
 
-double progress_epochs_total(void)
-{
-	return state.epochs_total;
-}
-
 const struct progress_value *progress_metric_at(size_t i)
 {
 	return i < state.n_metrics ? &state.metrics[i] : NULL;

@@ -71,7 +71,6 @@ struct progress_value {
 double progress_step(void);
 double progress_steps_total(void);
 double progress_epoch(void);
-double progress_epochs_total(void);
 
 /* The metrics, declared ones first; NULL at the end. */
 const struct progress_value *progress_metric_at(size_t i);

@@ -127,7 +127,6 @@ static void print_plan_json(const struct run_report *report, struct str *out)
 static int show_plan(struct cli *cli, const struct run_report *report)
 {
 	struct str out = STR_INIT;
-	struct str safe = STR_INIT;
 	int result;
 
 	if (cli->json)
@@ -135,7 +134,6 @@ static int show_plan(struct cli *cli, const struct run_report *report)
 	else
 		print_plan(report, &out);
 	result = print_out(&out);
-	str_release(&safe);
 	str_release(&out);
 	return result < 0 ? 1 : 0;
 }

@@ -40,11 +40,6 @@ void add_safe(struct str *out, const char *text)
 	add_harmless(out, text, strlen(text));
 }
 
-bool render_has_color(void)
-{
-	return has_color;
-}
-
 void add_tone(struct str *out, enum tone tone, const char *text)
 {
 	static const char *const codes[] = { "", "2", "1", "32", "31", "33" };

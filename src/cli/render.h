@@ -13,7 +13,6 @@ enum tone { TONE_PLAIN, TONE_DIM, TONE_BOLD, TONE_GOOD, TONE_BAD, TONE_RUNNING }
 
 /* "auto", "always" or "never" (conf ui.color); decides for stdout. */
 void render_set_color(const char *when);
-bool render_has_color(void);
 
 /* "relative" or "iso" (conf ui.time); decides for add_age() and add_when(). */
 void render_set_time(const char *how);

@@ -411,8 +411,3 @@ int layout_plan_stage(struct layout *layout, const char *exp, const char *stage,
 	str_release(&in);
 	return rc;
 }
-
-char *layout_ref_of(const struct layout *layout UNUSED, const struct stage_dir *to)
-{
-	return xstrdup(to->ref);
-}

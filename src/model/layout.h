@@ -171,7 +171,4 @@ int layout_walk(struct layout *layout, const char *exp,
 		int (*visit)(void *arg, struct stage_dir *dir, struct err *err), void *arg,
 		struct err *err);
 
-/* REF of the directory 'to' as written into another record: relative to the root, fresh memory. */
-char *layout_ref_of(const struct layout *layout, const struct stage_dir *to);
-
 #endif
