@@ -205,33 +205,27 @@ static int add_json(struct entry *entry, const char *key, const char *json, stru
 /* "trainer_state.json:global_step, less 10,000 recorded before" */
 static int add_sources(struct entry *entry, const struct draft *draft, struct err *err)
 {
-	struct fields *sources = fields_new();
-	struct json doc = JSON_INIT;
+	struct fields *sources;
 	struct str text = STR_INIT;
-	const char *given = draft->result.sources;
-	int result = 0;
+	const char *steps;
+	int result;
 
-	if (!draft->left_out || !given) {
-		fields_free(sources);
-		return add_json(entry, "sources", given, err);
-	}
-	if (json_parse(&doc, "sources", given, strlen(given), JSON_STRICT, err) < 0 ||
-	    fields_merge(sources, "sources", given, err) < 0)
-		result = -1;
-	if (result == 0) {
-		char *steps = json_string_copy(&doc, json_member(&doc, 0, "steps"));
-		char *said = xstrf("%s, less %lld recorded before", steps ? steps : "plugin",
-				   (long long)draft->left_out);
-
-		json_add_strz(&text, said);
-		fields_set(sources, "steps", text.buf, err);
-		str_clear(&text);
-		fields_print(sources, &text);
+	if (!draft->left_out || !draft->result.sources)
+		return add_json(entry, "sources", draft->result.sources, err);
+	sources = fields_new();
+	result = fields_merge(sources, "sources", draft->result.sources, err);
+	steps = fields_get(sources, "steps");
+	if (!steps || *steps != '"')
+		steps = "\"plugin\"";
+	/* Before the closing quote of what the plugin said. */
+	str_addf(&text, "%.*s, less %lld recorded before\"", (int)strlen(steps) - 1, steps,
+		 (long long)draft->left_out);
+	if (result == 0)
+		result = fields_set(sources, "steps", text.buf, err);
+	str_clear(&text);
+	fields_print(sources, &text);
+	if (result == 0)
 		result = add_json(entry, "sources", text.buf, err);
-		free(steps);
-		free(said);
-	}
-	json_release(&doc);
 	str_release(&text);
 	fields_free(sources);
 	return result;

@@ -38,6 +38,13 @@ static struct fields *find_kid(const struct fields *fields, const char *key, siz
 	return NULL;
 }
 
+const char *fields_get(const struct fields *fields, const char *key)
+{
+	const struct fields *kid = find_kid(fields, key, strlen(key));
+
+	return kid ? kid->raw : NULL;
+}
+
 static struct fields *add_kid(struct fields *fields, const char *key, size_t len)
 {
 	struct fields *kid = find_kid(fields, key, len);

@@ -27,6 +27,9 @@ int fields_merge(struct fields *fields, const char *name, const char *text, stru
 /* Set "per_class_f1.title" (dots nest) to JSON text 'raw'. */
 int fields_set(struct fields *fields, const char *path, const char *raw, struct err *err);
 
+/* The JSON text of member 'key', or NULL if there is none or it is an object. Borrowed. */
+const char *fields_get(const struct fields *fields, const char *key);
+
 /* "K=V" as given with --metric: V must be a number, or nan, inf, -inf. */
 int fields_set_metric(struct fields *fields, const char *assignment, struct err *err);
 
