@@ -156,12 +156,15 @@ $(BUILD)/gen/embedded.o: $(BUILD)/gen/embedded.c
 
 # ---- what the build needs -----------------------------------------------------------------------
 
-.PHONY: needs deps deps-build
+.PHONY: needs deps deps-build deps-torture
 needs:
 	@sh config/dev/needs.sh build
 
 deps-build: ## install the Debian packages that a build needs, if any is missing
 	@sh config/dev/needs.sh install build
+
+deps-torture:
+	@sh config/dev/needs.sh install build test torture
 
 deps: ## install the Debian packages that build, tests and lints need, if any is missing
 	@sh config/dev/needs.sh install build test
@@ -189,6 +192,14 @@ test: test-programs ## all specs in this MODE; SPECS=tests/spec/json_spec.lua fo
 
 test-asan: ## all specs with the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory MODE=asan test
+
+# The fault campaign: tests/torture, a spec for each tier of docs/reliability.md, with its figures.
+.PHONY: torture torture-short
+torture: deps-torture test-programs ## the fault campaign in its long form (hours); TIERS="crash fuzz" for some
+	@MODE=$(MODE) BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" sh tests/torture/run.sh long $(TIERS)
+
+torture-short: deps-torture test-programs ## the fault campaign as CI runs it (minutes)
+	@MODE=$(MODE) BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" sh tests/torture/run.sh short $(TIERS)
 
 lint: ## layers and doors, headers alone, docs against code, luacheck, cppcheck, mandoc, format
 	@BUILD=$(BUILD) LUA=$(LUA) sh config/dev/lint.sh

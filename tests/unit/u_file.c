@@ -2,6 +2,7 @@
 
 #include "unit.h"
 
+#include "base/clock.h"
 #include "sys/file.h"
 #include "sys/lock.h"
 #include "sys/path.h"
@@ -502,6 +503,12 @@ static int u_wait(lua_State *L)
 }
 
 /* [-0, +0, e] (us): between two looks of a loop that has a deadline */
+static int u_now_ms(lua_State *L)
+{
+	lua_pushinteger(L, clock_monotonic_ms());
+	return 1;
+}
+
 static int u_nap(lua_State *L)
 {
 	lua_Integer us = luaL_checkinteger(L, 1);
@@ -554,6 +561,7 @@ void unit_file(lua_State *L)
 		{ "kill", u_kill },
 		{ "wait", u_wait },
 		{ "nap", u_nap },
+		{ "now_ms", u_now_ms },
 		{ "pid", u_pid },
 		{ NULL, NULL },
 	};
