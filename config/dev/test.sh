@@ -47,10 +47,11 @@ log=$THHOST_TEST_HOME/log
 for spec in $specs; do
 	LD_PRELOAD=$preload "$lua" "$busted" -o plainTerminal "$spec" >"$log" 2>&1 </dev/null
 	status=$?
-	summary=$(grep -E '^[0-9]+ success' "$log" | tail -n 1)
-	if [ -z "$summary" ]; then
+	# The first: a failure further down may quote the summary of a run inside the run.
+	summary=$(grep -E -m 1 '^[0-9]+ success' "$log")
+	if [ -z "$summary" ] || { [ $status != 0 ] && [ "${summary#* / 0 failures / 0 errors}" != "$summary" ]; }; then
 		cat "$log"
-		echo "$spec: ended with status $status and no summary"
+		echo "$spec: ended with status $status: ${summary:-no summary}"
 		failed=$((failed + 1))
 		continue
 	fi
