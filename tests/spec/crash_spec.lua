@@ -1,6 +1,7 @@
 --- What the promise says is tried here at every system call of an append: the process is killed
 --- there, the call fails, the call lies, or it does its work and reports an error.
 local unit = require "unit"
+local shim = require "support.shim"
 local storage = require "support.storage"
 
 local file = unit.file
@@ -23,36 +24,6 @@ local DRIVER = [[
 		{ steps = 2, path = arg[1] .. "/training_info.json", timeout = 3000 })
 	io.stderr:write(tostring(done and third or message), "\n")
 	os.exit(({ done = 0, already = 0, not_durable = 8 })[done] or 1)
-]]
-
-local AFTER = [[
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/types.h>
-/* The AFTER_WHEN-th call of AFTER_CALL does its work and reports AFTER_ERROR. */
-static int hit(const char *name)
-{
-	static int count;
-	const char *call = getenv("AFTER_CALL");
-	if (!call || strcmp(call, name) || ++count != atoi(getenv("AFTER_WHEN")))
-		return 0;
-	errno = atoi(getenv("AFTER_ERROR"));
-	return 1;
-}
-#define WRAP(name, declared, passed) \
-	int name declared { int (*real) declared = (int (*) declared)dlsym(RTLD_NEXT, #name); \
-		int result = real passed; return hit(#name) ? -1 : result; }
-WRAP(renameat2, (int a, const char *p, int b, const char *q, unsigned f), (a, p, b, q, f))
-WRAP(renameat, (int a, const char *p, int b, const char *q), (a, p, b, q))
-WRAP(linkat, (int a, const char *p, int b, const char *q, int f), (a, p, b, q, f))
-WRAP(unlinkat, (int a, const char *p, int f), (a, p, f))
-WRAP(fsync, (int f), (f))
-WRAP(close, (int f), (f))
-WRAP(ftruncate, (int f, off_t n), (f, n))
-WRAP(fchmod, (int f, mode_t m), (f, m))
 ]]
 
 describe("a crash or an error in the middle of an append", function()
@@ -86,11 +57,8 @@ describe("a crash or an error in the middle of an append", function()
 		end
 	end
 
-	local function run(inject, env)
-		local argv = { "env" }
-		for _, word in ipairs(env or {}) do
-			argv[#argv + 1] = word
-		end
+	local function run(inject, prefix)
+		local argv = table.move(prefix or {}, 1, #(prefix or {}), 1, {})
 		if inject then
 			for _, word in ipairs({ "strace", "-qq", "-o", home .. "/trace" }) do
 				argv[#argv + 1] = word
@@ -226,12 +194,9 @@ describe("a crash or an error in the middle of an append", function()
 	end)
 
 	it("goes by what lies on disk when a call works and reports an error", function()
-		local shim = home .. "/after.so"
-		storage.write(home .. "/after.c", AFTER)
-		local cc = os.getenv("CC") or "cc"
-		local command = "%s -shared -fPIC -o %s %s/after.c -ldl 2>%s/err"
-		if storage.is_asan or not os.execute(command:format(cc, shim, home, home)) then
-			return pending("a sanitizer in its way, or no compiler")
+		local library, why = shim.library()
+		if not library then
+			return pending(why)
 		end
 		local n = 0
 		for _, also in ipairs({ "none", "renameat2" }) do
@@ -242,9 +207,7 @@ describe("a crash or an error in the middle of an append", function()
 						reset(start)
 						local inject = also == "renameat2" and storage.has_strace and { "renameat2:error=EINVAL" }
 							or nil
-						local how, status = run(inject, { "LD_PRELOAD=" .. shim, "AFTER_CALL=" .. name, "AFTER_WHEN="
-							.. when,
-							"AFTER_ERROR=5" })
+						local how, status = run(inject, shim.prefix({ call = name, when = when, error = 5 }))
 						check(("%s after %s %d (%s)"):format(start, name, when, also), how, status)
 						n = n + 1
 					end

@@ -1,0 +1,118 @@
+/*
+ * shim - a preloaded library in which one system call of a process is another than usual.
+ *
+ * The SHIM_WHEN-th call (default 1) of SHIM_CALL whose path holds SHIM_NAME (default: any) is met:
+ *
+ *	SHIM_DO       before the call, this command of the shell is run to its end
+ *	SHIM_ERROR    after the call has done its work, it reports this error number
+ *
+ * SHIM_SHORT=N: read, pread and write handle N bytes at a time at most, and every third call of
+ * them is interrupted by a signal (EINTR). See shim.lua.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static int is_met(const char *call, const char *path)
+{
+	static int count;
+	const char *wanted = getenv("SHIM_CALL");
+	const char *name = getenv("SHIM_NAME");
+	const char *when = getenv("SHIM_WHEN");
+
+	if (!wanted || strcmp(wanted, call) != 0 || (name && (!path || !strstr(path, name))))
+		return 0;
+	return ++count == (when ? atoi(when) : 1);
+}
+
+static int before(const char *call, const char *path)
+{
+	int met = is_met(call, path);
+	const char *command = getenv("SHIM_DO");
+
+	if (met && command) {
+		unsetenv("LD_PRELOAD");
+		if (system(command) != 0)
+			abort();
+	}
+	return met;
+}
+
+static int after(int met, int result)
+{
+	const char *number = getenv("SHIM_ERROR");
+
+	if (!met || !number)
+		return result;
+	errno = atoi(number);
+	return -1;
+}
+
+#define REAL(type, name, declared) type (*real) declared = (type (*) declared)dlsym(RTLD_NEXT, name)
+
+#define WRAP(name, path, declared, passed) \
+	int name declared \
+	{ \
+		REAL(int, #name, declared); \
+		int met = before(#name, path); \
+		return after(met, real passed); \
+	}
+
+WRAP(renameat2, q, (int a, const char *p, int b, const char *q, unsigned f), (a, p, b, q, f))
+WRAP(renameat, q, (int a, const char *p, int b, const char *q), (a, p, b, q))
+WRAP(linkat, q, (int a, const char *p, int b, const char *q, int f), (a, p, b, q, f))
+WRAP(symlinkat, q, (const char *p, int b, const char *q), (p, b, q))
+WRAP(unlinkat, p, (int a, const char *p, int f), (a, p, f))
+WRAP(fstatat, p, (int a, const char *p, struct stat *s, int f), (a, p, s, f))
+WRAP(fsync, NULL, (int f), (f))
+WRAP(close, NULL, (int f), (f))
+WRAP(ftruncate, NULL, (int f, off_t n), (f, n))
+WRAP(fchmod, NULL, (int f, mode_t m), (f, m))
+
+int openat(int dir, const char *path, int flags, ...)
+{
+	REAL(int, "openat", (int, const char *, int, mode_t));
+	int met = before("openat", path);
+	mode_t mode = 0;
+
+	if (flags & O_CREAT) {
+		__builtin_va_list args;
+
+		__builtin_va_start(args, flags);
+		mode = __builtin_va_arg(args, mode_t);
+		__builtin_va_end(args);
+	}
+	return after(met, real(dir, path, flags, mode));
+}
+
+/* The length that is let through; 0 with EINTR now and then. */
+static size_t shortened(size_t len)
+{
+	static unsigned calls;
+	const char *most = getenv("SHIM_SHORT");
+	size_t limit = most ? strtoul(most, NULL, 10) : len;
+
+	if (most && ++calls % 3 == 0) {
+		errno = EINTR;
+		return 0;
+	}
+	return len < limit ? len : limit;
+}
+
+#define WRAP_IO(name, declared, passed) \
+	ssize_t name declared \
+	{ \
+		REAL(ssize_t, #name, declared); \
+		size_t some = shortened(n); \
+		return !some && n ? -1 : real passed; \
+	}
+
+WRAP_IO(write, (int f, const void *b, size_t n), (f, b, some))
+WRAP_IO(read, (int f, void *b, size_t n), (f, b, some))
+WRAP_IO(pread, (int f, void *b, size_t n, off_t at), (f, b, some, at))
