@@ -150,7 +150,7 @@ static void say_recorded(const struct cli *cli, const struct run_report *report)
 	else
 		report_recorded(&report->draft, &report->outcome, &out);
 	fputc('\n', stderr);
-	fwrite(out.buf, 1, out.len, stderr);
+	print_to(stderr, &out);
 	str_release(&out);
 }
 

@@ -70,7 +70,8 @@ static void report_as_json(const struct err *err, int status)
 	jsonw_pair_int(&w, "exit", status);
 	jsonw_end(&w);
 	jsonw_end(&w);
-	fprintf(stderr, "%s\n", line.buf);
+	str_addch(&line, '\n');
+	print_to(stderr, &line); /* where it does not get there, nothing would */
 	str_release(&line);
 }
 

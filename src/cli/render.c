@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/width.h"
+#include "sys/json.h"
 
 #include <errno.h>
 #include <math.h>
@@ -366,12 +367,27 @@ void table_free(struct table *t)
 	free(t);
 }
 
+/* Foreign text has been through add_harmless(); JSON holds values as they stand in the files. */
+int print_to(FILE *to, const struct str *text)
+{
+	struct str harmless = STR_INIT;
+	int result;
+
+	json_add_harmless(&harmless, text->buf, text->len);
+	result = fwrite(harmless.buf, 1, harmless.len, to) == harmless.len && fflush(to) != EOF
+			 ? 0
+			 : -1;
+	str_release(&harmless);
+	return result;
+}
+
 int print_out(const struct str *text)
 {
-	if (fwrite(text->buf, 1, text->len, stdout) == text->len && fflush(stdout) != EOF)
-		return 0;
-	output_errno = errno;
-	return -1;
+	int result = print_to(stdout, text);
+
+	if (result < 0)
+		output_errno = errno;
+	return result;
 }
 
 int print_errno(void)

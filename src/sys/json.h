@@ -147,6 +147,10 @@ void json_splice(const char *text, size_t text_len, const struct json_edit *edit
 void json_add_string(struct str *out, const char *text, size_t len);
 void json_add_strz(struct str *out, const char *text);
 
+/* A JSON document for people's eyes: what a terminal would act upon (utf8_is_control()), which can
+ * stand in strings alone, becomes \u escapes. The values stay the same. */
+void json_add_harmless(struct str *out, const char *text, size_t len);
+
 /*
  * The fewest digits (%.1g to %.17g) that read back as 'value', laid out as Python does: an exponent
  * only below 1e-4 and from 1e16 on, else whole numbers keep a ".0", so that a real stays a real:

@@ -77,6 +77,26 @@ void json_add_strz(struct str *out, const char *text)
 	json_add_string(out, text, strlen(text));
 }
 
+/* All of utf8_is_control() is in the basic plane: four digits do. */
+void json_add_harmless(struct str *out, const char *text, size_t len)
+{
+	size_t done = 0;
+	size_t i = 0;
+
+	while (i < len) {
+		uint32_t c;
+		size_t width = utf8_decode(text + i, len - i, &c);
+
+		if (width > 1 && utf8_is_control(c)) {
+			str_add(out, text + done, i - done);
+			str_addf(out, "\\u%04x", (unsigned)c);
+			done = i + width;
+		}
+		i += width ? width : 1;
+	}
+	str_add(out, text + done, len - done);
+}
+
 /* ---- numbers ---- */
 
 static bool reads_back(const char *text, double value)

@@ -34,6 +34,7 @@ end)
 
 describe("text for a terminal", function()
 	for name, case in pairs({
+		["marks of direction"] = { "a\u{61c}\u{206a}b", "a\\u{061c}\\u{206a}b" },
 		["an escape"] = { "a\27[2Jb", "a\\x1b[2Jb" },
 		["a title change"] = { "\27]0;x\7", "\\x1b]0;x\\x07" },
 		["a carriage return"] = { "a\rb", "a\\x0db" },
