@@ -189,14 +189,28 @@ static bool was_interrupted(const struct proc_outcome *child)
 	       WEXITSTATUS(child->status) == 128 + SIGTERM;
 }
 
+/* Now; where the clock was set back meanwhile, the start and how long the training took. */
+static char *end_time_of(const struct run *run, const struct proc_outcome *child)
+{
+	char text[CLOCK_TEXT_SIZE];
+	double start = 0;
+	time_t end = clock_now();
+
+	if (clock_parse(run->start_time, &start, NULL) == 0 && end < (time_t)start) {
+		end = (time_t)start + (time_t)((child->wall_ms + 500) / 1000);
+		log_warn("the clock was set back during the training; its end is told by how "
+			 "long it took");
+	}
+	clock_format(end, text);
+	return xstrdup(text);
+}
+
 static void close_run(struct run_report *report)
 {
 	struct run *run = &report->run;
 	const struct proc_outcome *child = &report->child;
-	char now[CLOCK_TEXT_SIZE];
 
-	clock_format(clock_now(), now);
-	run->end_time = xstrdup(now);
+	run->end_time = end_time_of(run, child);
 	run->wall_ms = child->wall_ms;
 	if (child->start_errno) {
 		run->state = RUN_FAILED;

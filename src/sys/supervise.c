@@ -40,6 +40,9 @@
 /* What may lie in a pty: its buffers hold 64 KiB and a page, and FIONREAD does not tell. */
 #define PTY_HOLDS ((size_t)128 << 10)
 
+/* What a log on a full disk gives back. */
+#define LOG_ROOM ((off_t)64 << 10)
+
 /* Interrupts further apart than this are not one wish to stop; unless the caller says else. */
 #define GRACE_MS 10000
 
@@ -98,7 +101,29 @@ static bool is_waiting(const struct channel *c)
 	return c->start < c->end;
 }
 
-/* The log ends where the disk does; the training goes on. */
+/*
+ * The log ends where the disk does; the training goes on. The last of the log gives way to a line
+ * that says so, and to the record and the journal, which want a little of the same disk.
+ */
+static void end_log(struct supervisor *v, int number)
+{
+	struct proc_outcome *outcome = v->outcome;
+	int fd = v->s->log_fd;
+	off_t end = lseek(fd, 0, SEEK_END);
+	off_t cut = end / 2 < LOG_ROOM ? end / 2 : LOG_ROOM;
+	char line[128];
+	int len = snprintf(line, sizeof(line),
+			   "\nthhost: the log ends here: %s; the training went on\n",
+			   strerrordesc_np(number));
+
+	outcome->log_errno = number;
+	outcome->log_truncated = true;
+	if (cut > 0 && ftruncate(fd, end - cut) == 0)
+		outcome->log_bytes -= (uint64_t)cut;
+	if (write(fd, line, (size_t)len) < 0)
+		log_info("the log cannot say that it ends: %s", errno_name(errno));
+}
+
 static void log_block(struct supervisor *v, const char *data, size_t len)
 {
 	struct proc_outcome *outcome = v->outcome;
@@ -109,8 +134,7 @@ static void log_block(struct supervisor *v, const char *data, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			outcome->log_errno = n < 0 ? errno : ENOSPC;
-			outcome->log_truncated = true;
+			end_log(v, n < 0 ? errno : ENOSPC);
 			return;
 		}
 		outcome->log_bytes += (uint64_t)n;
@@ -216,9 +240,12 @@ static void reap(struct supervisor *v)
 }
 
 /* What the kernel sent (a key of the terminal) went to the whole group, the child included; a Slurm
- * step signals each process; and what the child sent to its group need not come back to it. */
+ * step signals each process; and what the child sent to its group need not come back to it. But a
+ * terminal that goes away tells the leader of its session alone, which we are under 'ssh -t'. */
 static bool is_for_us_alone(const struct supervisor *v, const struct signalfd_siginfo *info)
 {
+	if (info->ssi_code == SI_KERNEL && info->ssi_signo == SIGHUP)
+		return getsid(0) == getpid();
 	return info->ssi_code != SI_KERNEL && !v->in_slurm_step && (pid_t)info->ssi_pid != v->pid;
 }
 
