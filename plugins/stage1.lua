@@ -130,7 +130,7 @@ end
 -- over F1 is the file's macro_f1: that proves that these are the classes it averaged.
 local function macro_means(values)
 	local lists, count = { f1 = {}, precision = {}, recall = {} }, 0
-	for key in pairs(values) do
+	for _, key in ipairs(metrics.sorted_keys(values)) do -- a sum depends on its order
 		local class = key:match("^(.+)_gt_count$")
 		if class and is_class(values, class)
 			and values[key] + (values[class .. "_pred_count"] or 0) > 0 then
