@@ -237,8 +237,12 @@ static struct scratch *push_scratch(lua_State *L)
 	struct scratch *scratch = lua_newuserdatauv(L, sizeof(*scratch), 0);
 
 	*scratch = (struct scratch){ .text = STR_INIT, .decoded = STR_INIT, .doc = JSON_INIT };
-	if (luaL_newmetatable(L, SCRATCH))
-		luaL_setfuncs(L, methods, 0);
+	if (luaL_getmetatable(L, SCRATCH) == LUA_TNIL) {
+		lua_pop(L, 1);
+		luaL_newlib(L, methods); /* whole before it is kept: memory may run out here */
+		lua_pushvalue(L, -1);
+		lua_setfield(L, LUA_REGISTRYINDEX, SCRATCH);
+	}
 	lua_setmetatable(L, -2);
 	lua_toclose(L, -1);
 	return scratch;

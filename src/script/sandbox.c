@@ -27,7 +27,7 @@
 #include <lualib.h>
 
 /* Keys of the registry: their addresses count. */
-static const char base_key, libraries_key, loaded_key, environments_key;
+static const char base_key, libraries_key, loaded_key, loading_key, environments_key;
 
 #define KEY(key) ((void *)(uintptr_t) & (key))
 
@@ -187,8 +187,43 @@ static bool find_module(const struct state *s, int plugin, const char *name,
 	return found || file;
 }
 
+/* Does the function on top run at this moment? [-0, +0, -] */
+static bool is_running(lua_State *L)
+{
+	bool same = false;
+	lua_Debug ar;
+
+	for (int level = 0; !same && lua_getstack(L, level, &ar); level++) {
+		lua_getinfo(L, "f", &ar);
+		same = lua_rawequal(L, -1, -2);
+		lua_pop(L, 1);
+	}
+	return same;
+}
+
+/* A chunk that raised stands in registry[loading] too, but it does not run. [-0, +0, e] */
+static void refuse_circle(lua_State *L, const char *name, const char *key)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, KEY(loading_key));
+	lua_getfield(L, -1, key);
+	if (lua_isfunction(L, -1) && is_running(L))
+		luaL_error(L, "module '%s' requires itself", name);
+	lua_pop(L, 2);
+}
+
+/* Call the chunk on top. [-1, +1, e] */
+static void run_chunk(lua_State *L, const char *name, const char *key)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, KEY(loading_key));
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, key);
+	lua_pop(L, 1);
+	lua_pushstring(L, name);
+	lua_call(L, 1, 1);
+}
+
 /* Push the module's value: what its chunk returns, or true. [-0, +1, e] */
-static void load_module(lua_State *L, int plugin, const char *name)
+static void load_module(lua_State *L, int plugin, const char *name, const char *key)
 {
 	struct state_source source = { .plugin = plugin };
 
@@ -204,8 +239,7 @@ static void load_module(lua_State *L, int plugin, const char *name)
 			   "files beside a directory plugin are",
 			   name);
 	sandbox_load(L, &source);
-	lua_pushstring(L, name);
-	lua_call(L, 1, 1);
+	run_chunk(L, name, key);
 	if (lua_isnil(L, -1)) {
 		lua_pop(L, 1);
 		lua_pushboolean(L, 1);
@@ -214,7 +248,7 @@ static void load_module(lua_State *L, int plugin, const char *name)
 		sandbox_freeze(L);
 }
 
-/* registry[loaded][key]; false there while the module loads. [-0, +1, e] */
+/* registry[loaded][key], loaded if it is not there. [-0, +1, e] */
 void sandbox_require(lua_State *L, int plugin, const char *name)
 {
 	bool shared = strcmp(name, "cjson") == 0 || has_prefix(name, "th.");
@@ -223,13 +257,10 @@ void sandbox_require(lua_State *L, int plugin, const char *name)
 	luaL_checkstack(L, 8, "too many nested modules");
 	lua_rawgetp(L, LUA_REGISTRYINDEX, KEY(loaded_key));
 	key = lua_pushfstring(L, "%d:%s", shared ? STATE_LIBRARY : plugin, name);
-	if (lua_getfield(L, -2, key) == LUA_TBOOLEAN && !lua_toboolean(L, -1))
-		luaL_error(L, "module '%s' requires itself", name);
-	if (lua_isnil(L, -1)) {
+	if (lua_getfield(L, -2, key) == LUA_TNIL) {
 		lua_pop(L, 1);
-		lua_pushboolean(L, 0);
-		lua_setfield(L, -3, key);
-		load_module(L, plugin, name);
+		refuse_circle(L, name, key);
+		load_module(L, plugin, name, key);
 		lua_pushvalue(L, -1);
 		lua_setfield(L, -4, key);
 	}
@@ -290,18 +321,34 @@ static void seal_strings(lua_State *L)
 	lua_pop(L, 2);
 }
 
+/*
+ * Lua makes the metatable of its buffers when it first needs it. Should memory run out half-way, it
+ * would take the half for the whole ever after.
+ */
+/* [-0, +0, m] */
+static void make_buffer_metatable(lua_State *L)
+{
+	luaL_Buffer buffer;
+
+	luaL_buffinitsize(L, &buffer, LUAL_BUFFERSIZE + 1);
+	luaL_pushresultsize(&buffer, 0);
+	lua_pop(L, 1);
+}
+
 /* [-0, +0, m] */
 void sandbox_open(lua_State *L)
 {
 	static const char *const no_string[] = { "dump", NULL };
 	static const char *const no_math[] = { "random", "randomseed", NULL };
 	static const char *const nothing[] = { NULL };
-	static const char *const keys[] = { &libraries_key, &loaded_key, &environments_key };
+	static const char *const keys[] = { &libraries_key, &loaded_key, &loading_key,
+					    &environments_key };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		lua_newtable(L);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, keys[i]);
 	}
+	make_buffer_metatable(L);
 	lua_pushcfunction(L, luaopen_base);
 	lua_call(L, 0, 1);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, KEY(base_key));

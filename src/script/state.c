@@ -48,6 +48,8 @@ static void *limited_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	fresh = realloc(ptr, nsize);
 	if (fresh)
 		s->used = s->used - old + nsize;
+	else
+		s->starved = true;
 	return fresh;
 }
 
@@ -232,6 +234,7 @@ void state_begin(struct state *s, const struct state_subject *subject, int limit
 	s->limit_ms = limit_ms;
 	s->soft_deadline = clock_monotonic_ms() + (int64_t)limit_ms * SOFT_PERCENT / 100;
 	s->timed_out = false;
+	s->starved = false;
 	if (!s->collects)
 		lua_gc(s->L, LUA_GCSTOP);
 	lua_sethook(s->L, on_count, LUA_MASKCOUNT, HOOK_COUNT);
@@ -277,6 +280,8 @@ static int report(struct state *s, int status, struct err *err)
 	add_subject(s, s->where_path, s->where_path ? s->where_line : s->subject.line, &text);
 	if (s->timed_out)
 		str_addf(&text, " took longer than %s", duration);
+	else if (status == LUA_ERRMEM && s->starved)
+		str_adds(&text, ": out of memory");
 	else if (status == LUA_ERRMEM)
 		str_addf(&text, " needed more than %zu MiB of memory", s->limit >> 20);
 	else if (status == LUA_ERRERR)

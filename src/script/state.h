@@ -50,6 +50,7 @@ struct state {
 	int64_t soft_deadline; /* monotonic, ms; 0 none */
 	int limit_ms;	       /* what the message says */
 	bool timed_out;
+	bool starved;		/* below the limit, but the machine had no more */
 	const char *where_path; /* of the raise; NULL unknown */
 	int where_line;
 	struct str raised; /* text of the error value */

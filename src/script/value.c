@@ -116,7 +116,7 @@ static int push_keys(struct writer *w, int table)
 		if (++w->keys > VALUE_MAX_KEYS)
 			return refuse_path(w, "more than 1024 keys in all");
 		if (!lua_checkstack(w->L, 8))
-			return refuse_path(w, "too large");
+			return refuse_path(w, "too large for the memory that is left");
 		lua_pushvalue(w->L, -1); /* one stays, one is for lua_next() */
 		n++;
 	}
@@ -224,7 +224,7 @@ static int add_table(struct writer *w, int index, int depth)
 	if (depth >= VALUE_MAX_DEPTH)
 		return refuse_path(w, "nested deeper than 8 (does the table contain itself?)");
 	if (!lua_checkstack(w->L, 16))
-		return refuse_path(w, "too large");
+		return refuse_path(w, "too large for the memory that is left");
 	if (is_array(w->L, index, n))
 		return add_array(w, index, n, depth + 1);
 	return add_object(w, index, depth + 1);
@@ -270,7 +270,7 @@ int value_to_json(lua_State *L, int index, const char *name, enum value_kind kin
 
 	str_adds(&w.path, name);
 	result = lua_checkstack(L, 8) ? add_value(&w, lua_absindex(L, index), 0)
-				      : refuse_path(&w, "too large");
+				      : refuse_path(&w, "too large for the memory that is left");
 	str_release(&w.path);
 	return result;
 }

@@ -90,6 +90,23 @@ describe("loading a plugin", function()
 		assert.equal("warning", plan.issues[1].level)
 	end)
 
+	it("may ask again for a module that raised, but not for one that is under way", function()
+		worker.write("again/bad.lua", "error('no luck')")
+		worker.write("again/first.lua", "return require('again.second')")
+		worker.write("again/second.lua", "return require('again.first')")
+		local path = worker.write("again/init.lua", [[
+			local said = {}
+			for _, name in ipairs { "bad", "bad", "first" } do
+				local _, text = pcall(require, "again." .. name)
+				said[#said + 1] = text:match("[^:]*$")
+			end
+			return { api = 1, kind = "stage", name = "again", version = "1", dir = "x", model_name = "x",
+				summary = table.concat(said, ";") }
+		]])
+		assert.equal(" no luck; no luck; module 'again.first' requires itself",
+			worker.run("", "check", (path:gsub("/init.lua$", ""))).summary)
+	end)
+
 	it("misses a required metric", function()
 		local plan = describe_plugin("good", "", '{"steps":10,"metrics":{}}')
 		local missing = plan.issues[#plan.issues]
