@@ -3,8 +3,11 @@
 #include "app/verify.h"
 
 #include "app/record.h"
+#include "app/run_kept.h"
 #include "base/mem.h"
 #include "model/store.h"
+
+#include <unistd.h>
 
 void repair_report_release(struct repair_report *report)
 {
@@ -60,6 +63,24 @@ static void unspool(struct session *session, const struct history *history, cons
 	mark_recorded(history, run_of(history, path), report);
 }
 
+/* Its thhost may have been gone before the journal knew of them. */
+static void take_events(const struct run *run, const struct history *history, struct values *values)
+{
+	struct err ignored = ERR_INIT;
+	struct str name = STR_INIT;
+	struct events events;
+	int fd = journal_open_events(history->dir.fd, run->run_id, &name, &ignored);
+
+	events_init(&events, fd);
+	if (fd >= 0) {
+		events_finish(&events, NULL, NULL);
+		run_take_events(values, &events, &ignored);
+		close(fd);
+	}
+	events_release(&events);
+	str_release(&name);
+}
+
 /* The values that a run of the journal left behind. */
 static void values_of(const struct run *run, const struct history *history, struct values *values)
 {
@@ -68,6 +89,7 @@ static void values_of(const struct run *run, const struct history *history, stru
 	values_init(values);
 	if (run->said)
 		values_read_json(values, "said", run->said, &ignored);
+	take_events(run, history, values);
 	values->stage = xstrdup_or_null(run->stage);
 	values->dataset = xstrdup_or_null(run->dataset);
 	values->into = xstrdup(history->dir.ref);
@@ -101,7 +123,7 @@ static int record_again(struct session *session, const struct run *run, struct d
 	int result;
 
 	print_command(run, &command);
-	result = draft_extract(draft, session, &source, err);
+	result = run_extract(draft, session, &source, err);
 	if (result == 0) {
 		draft->additive = true;
 		draft->context.run_id = run->run_id;

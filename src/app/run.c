@@ -33,7 +33,11 @@ struct live {
 	struct capture_job job;
 	struct capture_texts texts;
 	char *usage;
-	bool has_news; /* the journal does not know the git state yet */
+	const struct run_options *options;
+	struct journal_room room;
+	char *end_time;	    /* where it will stand: see on_end() */
+	bool clock_was_set; /* back, during the training */
+	bool has_news;	    /* the journal does not know the git state yet */
 	int64_t journal_at;
 	uint64_t news_seen;
 };
@@ -75,12 +79,21 @@ static void save_progress(struct live *live)
 	run->last_metrics = watch_metrics();
 }
 
+/* Where that fails, so did a write that was warned of. */
+static void make_room(struct live *live)
+{
+	struct err ignored = ERR_INIT;
+
+	journal_make_room(live->report->draft.dir.fd, &live->report->run, &live->room, &ignored);
+}
+
 static void update_journal(struct live *live)
 {
 	struct err err = ERR_INIT;
 
 	if (journal_update(live->report->draft.dir.fd, &live->report->run, &err) < 0)
 		log_warn("the run's journal is behind: %s", err.msg);
+	make_room(live);
 }
 
 static void on_start(void *arg, pid_t pid)
@@ -98,11 +111,11 @@ static void on_start(void *arg, pid_t pid)
 }
 
 /* Without a record to be made there is nothing to describe. */
-static void begin_capture(struct live *live, const struct run_options *options)
+static void begin_capture(struct live *live)
 {
 	struct run_report *report = live->report;
 
-	if (options->no_record)
+	if (live->options->no_record)
 		return;
 	if (capture_start(&live->job, &live->session->conf, report->argv.v, report->run.cwd) < 0)
 		capture_all(&live->texts, &live->session->conf, report->argv.v, report->run.cwd);
@@ -125,6 +138,7 @@ static int on_capture(void *arg)
 	capture_receive(&live->job);
 	if (live->job.fd < 0) {
 		take_capture(live);
+		make_room(live);
 		live->has_news = true;
 	}
 	return live->job.fd;
@@ -189,35 +203,9 @@ static bool was_interrupted(const struct proc_outcome *child)
 	       WEXITSTATUS(child->status) == 128 + SIGTERM;
 }
 
-/* Now; where the clock was set back meanwhile, the start and how long the training took. */
-static char *end_time_of(const struct run *run, const struct proc_outcome *child)
+static void take_end(struct run *run, const struct proc_outcome *child)
 {
-	char text[CLOCK_TEXT_SIZE];
-	double start = 0;
-	time_t end = clock_now();
-
-	if (clock_parse(run->start_time, &start, NULL) == 0 && end < (time_t)start) {
-		end = (time_t)start + (time_t)((child->wall_ms + 500) / 1000);
-		log_warn("the clock was set back during the training; its end is told by how "
-			 "long it took");
-	}
-	clock_format(end, text);
-	return xstrdup(text);
-}
-
-static void close_run(struct run_report *report)
-{
-	struct run *run = &report->run;
-	const struct proc_outcome *child = &report->child;
-
-	run->end_time = end_time_of(run, child);
 	run->wall_ms = child->wall_ms;
-	if (child->start_errno) {
-		run->state = RUN_FAILED;
-		run->trouble = xstrf("cannot start '%s': %s", report->argv.v[0],
-				     strerrordesc_np(child->start_errno));
-		return;
-	}
 	if (WIFSIGNALED(child->status))
 		run->signal = WTERMSIG(child->status);
 	else
@@ -228,58 +216,61 @@ static void close_run(struct run_report *report)
 		run->state = was_interrupted(child) ? RUN_INTERRUPTED : RUN_FAILED;
 }
 
-/* 'text' (may be NULL) goes below what is there already. */
-static int merge_below(struct fields *into, const char *text, struct err *err)
+/* Now; where the clock was set back meanwhile, the start and how long the training took. */
+static void format_end(struct live *live)
 {
-	char *above = fields_text(into);
-	int result = 0;
+	const struct run_report *report = live->report;
+	double start = 0;
+	time_t end = clock_now();
 
-	if (text)
-		result = fields_merge(into, "events", text, err);
-	if (text && above && result == 0)
-		result = fields_merge(into, "values", above, err);
-	free(above);
-	return result;
+	if (clock_parse(report->run.start_time, &start, NULL) == 0 && end < (time_t)start) {
+		end = (time_t)start + (time_t)((report->child.wall_ms + 500) / 1000);
+		live->clock_was_set = true;
+	}
+	clock_format(end, live->end_time);
 }
 
-/* What the training said of itself wins over what the plugin reads, and flags over both. */
-static int take_events(struct draft *draft, const struct events *events, struct err *err)
+/*
+ * The journal learns of it before anything else is done, and without a byte of memory: should we
+ * be killed or run out of it from here on, 'repair' knows what there is to record. Until then the
+ * run goes on for all who look, for its entry is still ours to make.
+ */
+static void on_end(void *arg)
 {
-	struct values *values = draft->values;
-	char *metrics = fields_text(events->final_metrics);
-	char *hyperparams = fields_text(events->final_hyperparams);
-	int result;
-
-	if (values->steps < 0)
-		values->steps = events->final_steps;
-	result = merge_below(values->metrics, metrics, err);
-	if (result == 0)
-		result = merge_below(values->hyperparams, hyperparams, err);
-	free(metrics);
-	free(hyperparams);
-	return result;
-}
-
-static int extract(struct live *live, struct err *err)
-{
+	struct live *live = arg;
 	struct run_report *report = live->report;
-	struct draft *draft = &report->draft;
-	const struct extract_source source = {
-		.dirfd = draft->dir.fd,
-		.dir_name = draft->dir.name,
-		.log = report->run.log,
-		.argv = report->argv.v,
-	};
+	struct run *run = &report->run;
+	struct err ignored = ERR_INIT; /* finish() writes once more, and warns */
 
-	if (!draft->plan.has_extract)
-		return 0;
-	if (draft_extract(draft, live->session, &source, err) == 0)
-		return 0;
-	if (draft->values->steps < 0)
-		return -1;
-	log_warn("%s; recorded from what the training said itself", err->msg);
-	*err = (struct err)ERR_INIT;
-	return 0;
+	take_end(run, &report->child);
+	format_end(live);
+	run->end_time = live->end_time;
+	live->end_time = NULL;
+	report->is_wanted = run->state == RUN_COMPLETED && !live->options->no_record;
+	if (!report->is_wanted) {
+		journal_end(&live->room, run, &ignored);
+		mem_end_as(proc_shell_status(&report->child), "");
+		return;
+	}
+	run->state = RUN_RUNNING;
+	journal_end(&live->room, run, &ignored);
+	run->state = RUN_COMPLETED;
+	mem_end_as(
+		live->options->strict ? 125 : 0,
+		" after the training had ended well; 'thhost repair' records what is not recorded");
+}
+
+/* There was no child to end. */
+static void close_unstarted(struct run_report *report)
+{
+	struct run *run = &report->run;
+	char now[CLOCK_TEXT_SIZE];
+
+	clock_format(clock_now(), now);
+	run->end_time = xstrdup(now);
+	run->state = RUN_FAILED;
+	run->trouble = xstrf("cannot start '%s': %s", report->argv.v[0],
+			     strerrordesc_np(report->child.start_errno));
 }
 
 static void set_known_values(struct run_report *report)
@@ -296,9 +287,16 @@ static int make_entry(struct live *live, struct err *err)
 {
 	struct run_report *report = live->report;
 	struct draft *draft = &report->draft;
+	const struct extract_source source = {
+		.dirfd = draft->dir.fd,
+		.dir_name = draft->dir.name,
+		.log = report->run.log,
+		.argv = report->argv.v,
+	};
 	const char *outcome;
 
-	if (take_events(draft, &live->watch.events, err) < 0 || extract(live, err) < 0)
+	if (run_take_events(draft->values, &live->watch.events, err) < 0 ||
+	    run_extract(draft, live->session, &source, err) < 0)
 		return -1;
 	take_capture(live); /* git and the driver have answered while the plugin read */
 	set_known_values(report);
@@ -327,6 +325,7 @@ static void keep_for_repair(struct live *live)
 	if (live->texts.environment.len)
 		run->environment = xstrdup(live->texts.environment.buf);
 	run->usage = run_usage_text(&live->report->child);
+	free(run->said);
 	run->said = run_said_text(live->report->draft.values);
 }
 
@@ -339,6 +338,8 @@ static void record(struct live *live)
 	if (make_entry(live, &err) == 0) {
 		report->is_recorded = true;
 		run->state = RUN_RECORDED;
+		free(run->said);
+		run->said = NULL;
 		if (report->outcome.result == STORE_NOT_DURABLE)
 			strv_push(&report->outcome.warnings, err.msg);
 		return;
@@ -372,6 +373,7 @@ static int supervise(struct live *live, int log_fd, struct strv *env, struct err
 		.on_output = on_output,
 		.on_tick = on_tick,
 		.on_start = on_start,
+		.on_end = on_end,
 		.on_stop = on_stop,
 		.extra_fd = live->job.fd,
 		.on_extra = on_capture,
@@ -398,18 +400,19 @@ static void warn_of_events(const struct events *events)
 			 events->bad_lines, events->bad_lines == 1 ? "" : "s");
 }
 
-static void finish(struct live *live, const struct run_options *options)
+static void finish(struct live *live)
 {
 	struct run_report *report = live->report;
-	bool is_good;
 
-	close_run(report);
-	is_good = report->run.state == RUN_COMPLETED;
-	watch_end(&live->watch, !is_good);
+	if (report->child.start_errno)
+		close_unstarted(report);
+	watch_end(&live->watch, report->run.state != RUN_COMPLETED);
 	save_progress(live);
+	if (live->clock_was_set)
+		log_warn("the clock was set back during the training; its end is told by how "
+			 "long it took");
 	warn_of_log(report);
 	warn_of_events(&live->watch.events);
-	report->is_wanted = is_good && !options->no_record;
 	if (report->is_wanted)
 		record(live);
 	take_capture(live);
@@ -469,6 +472,9 @@ static int run_in_directory(struct session *session, const struct run_options *o
 {
 	struct live live = { .session = session,
 			     .report = report,
+			     .options = options,
+			     .room = JOURNAL_ROOM_INIT,
+			     .end_time = xmalloc(CLOCK_TEXT_SIZE),
 			     .job = CAPTURE_JOB_INIT,
 			     .texts = CAPTURE_TEXTS_INIT };
 	struct run_files files = { .log_fd = -1, .events_fd = -1, .events_path = NULL };
@@ -483,10 +489,10 @@ static int run_in_directory(struct session *session, const struct run_options *o
 			&env, &report->env_added);
 	watch_begin(&live.watch, &report->draft.plan, &session->plugins.limits, files.events_fd,
 		    label, !shows_progress(options, &session->conf));
-	begin_capture(&live, options);
+	begin_capture(&live);
 	result = supervise(&live, files.log_fd, &env, err);
 	if (result == 0)
-		finish(&live, options);
+		finish(&live);
 	else
 		take_capture(&live);
 	watch_release(&live.watch);
@@ -494,6 +500,8 @@ out:
 	close_files(&files);
 	strv_release(&env);
 	capture_texts_release(&live.texts);
+	journal_room_release(&live.room);
+	free(live.end_time);
 	free(live.usage);
 	free(label);
 	return result;

@@ -20,6 +20,7 @@ struct run_options {
 	bool dry_run;
 	bool quiet;
 	bool no_progress;
+	bool strict; /* trouble with recording shows in the exit status */
 };
 
 struct run_report {

@@ -2,6 +2,7 @@
 
 #include "app/run_intent.h"
 
+#include "app/run_kept.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "capture/secrets.h"
@@ -45,6 +46,7 @@ int run_describe(struct run_report *report, const struct conf *conf, struct err 
 	run->start_time = xstrdup(now);
 	run->base_model = xstrdup_or_null(draft->base_model);
 	run->parents = xstrdup_or_null(draft->parents);
+	run->said = run_said_text(draft->values);
 	run->init_from = xstrdup_or_null(draft->values->init_from);
 	run->job_id = slurm && *slurm ? xstrf("slurm:%s", slurm) : NULL;
 	describe_process(run);

@@ -2,6 +2,7 @@
 
 #include "app/run_kept.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 static double seconds_of(const struct timeval *time)
@@ -55,4 +56,48 @@ char *run_said_text(const struct values *values)
 	if (strcmp(text.buf, "{}") == 0)
 		str_release(&text);
 	return text.len ? str_detach(&text) : NULL;
+}
+
+/* 'text' (may be NULL) goes below what is there already. */
+static int merge_below(struct fields *into, const char *text, struct err *err)
+{
+	char *above = fields_text(into);
+	int result = 0;
+
+	if (text)
+		result = fields_merge(into, "events", text, err);
+	if (text && above && result == 0)
+		result = fields_merge(into, "values", above, err);
+	free(above);
+	return result;
+}
+
+int run_take_events(struct values *values, const struct events *events, struct err *err)
+{
+	char *metrics = fields_text(events->final_metrics);
+	char *hyperparams = fields_text(events->final_hyperparams);
+	int result;
+
+	if (values->steps < 0)
+		values->steps = events->final_steps;
+	result = merge_below(values->metrics, metrics, err);
+	if (result == 0)
+		result = merge_below(values->hyperparams, hyperparams, err);
+	free(metrics);
+	free(hyperparams);
+	return result;
+}
+
+int run_extract(struct draft *draft, struct session *session, const struct extract_source *source,
+		struct err *err)
+{
+	if (!draft->plan.has_extract)
+		return 0;
+	if (draft_extract(draft, session, source, err) == 0)
+		return 0;
+	if (draft->values->steps < 0)
+		return -1;
+	log_warn("%s; recorded from what the training said itself", err->msg);
+	*err = (struct err)ERR_INIT;
+	return 0;
 }

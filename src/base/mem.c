@@ -3,16 +3,43 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#define NO_MEMORY "thhost: out of memory"
+
+#define PLAIN_STATUS 70
+
+static int end_status = PLAIN_STATUS;
+static const char *end_text = "";
+
+bool mem_end_as(int status, const char *text)
+{
+	if (end_status != PLAIN_STATUS || end_text[0])
+		return false;
+	end_status = status;
+	end_text = text;
+	return true;
+}
+
+void mem_end_plainly(void)
+{
+	end_status = PLAIN_STATUS;
+	end_text = "";
+}
 
 static NORETURN void out_of_memory(void)
 {
-	static const char text[] = "thhost: out of memory\n";
+	const struct iovec parts[] = {
+		{ .iov_base = (void *)(uintptr_t)NO_MEMORY, .iov_len = sizeof(NO_MEMORY) - 1 },
+		{ .iov_base = (void *)(uintptr_t)end_text, .iov_len = strlen(end_text) },
+		{ .iov_base = (char[]){ '\n' }, .iov_len = 1 },
+	};
 
 	/* Nothing that allocates may run here; the result cannot be helped either way. */
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(70);
-	_exit(70);
+	if (writev(STDERR_FILENO, parts, ARRAY_SIZE(parts)) < 0)
+		_exit(end_status);
+	_exit(end_status);
 }
 
 void *xmalloc(size_t size)

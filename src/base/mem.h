@@ -2,7 +2,8 @@
  * mem - allocation that does not fail.
  *
  * Out of memory ends the process with status 70: an append that stops there has
- * changed nothing, because the record is replaced in one step (sys/file.h).
+ * changed nothing, because the record is replaced in one step (sys/file.h). Where
+ * that is no longer so, mem_end_as() says what holds instead.
  * Whoever gets a pointer from here frees it with free().
  */
 #ifndef BASE_MEM_H
@@ -21,5 +22,12 @@ char *xstrdup_or_null(const char *s);
 
 /* 'prefix' + printf-like text in fresh memory. */
 char *xstrf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/*
+ * From now on out of memory ends with 'status', and 'text' (static) goes behind the message. The
+ * first one to say so is right until mem_end_plainly(): false, and no effect, for others.
+ */
+bool mem_end_as(int status, const char *text);
+void mem_end_plainly(void);
 
 #endif

@@ -201,9 +201,9 @@ static int run_run(struct cli *cli, struct err *err)
 		.no_progress = option_given(&cli->options, "no-progress"),
 		.dry_run = option_given(&cli->options, "dry-run"),
 		.quiet = log_level() == LOG_QUIET,
+		.strict = option_given(&cli->options, "strict") ||
+			  conf_bool(&cli->session.conf, "run.strict"),
 	};
-	bool strict = option_given(&cli->options, "strict") ||
-		      conf_bool(&cli->session.conf, "run.strict");
 	struct proc_outcome child;
 	bool is_missing;
 	int status = -1;
@@ -220,12 +220,12 @@ static int run_run(struct cli *cli, struct err *err)
 		status = show_plan(cli, &report);
 		goto out;
 	}
-	say(cli, &report, strict);
+	say(cli, &report, run.strict);
 	child = report.child;
 	is_missing = report.is_wanted && !report.is_recorded;
 	run_report_release(&report);
 	values_release(&values);
-	if (strict && is_missing)
+	if (run.strict && is_missing)
 		return 125;
 	proc_end_as(&child);
 out:

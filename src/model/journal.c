@@ -24,6 +24,12 @@
 #define STALE_S 60
 
 #define GONE "thhost was killed, or the machine went down, before the run was closed"
+#define GONE_BEFORE_RECORD                                                                        \
+	"the training ended well, but thhost was killed, ran out of memory, or the machine went " \
+	"down, before it was recorded"
+
+/* What the text of a run grows by at its end. */
+#define END_ROOM 512
 
 static const char *const parts[] = { "runs", "logs", "events", "spool" };
 
@@ -85,20 +91,27 @@ static int run_file_name(const char *run_id, char out[ID_TEXT_SIZE + 5], struct 
 	return 0;
 }
 
-static int write_run(int runs, const struct run *run, const struct file_replace_options *options,
-		     struct err *err)
+static int print_and_write(int runs, const struct run *run, struct str *text,
+			   const struct file_replace_options *options, struct err *err)
 {
 	char name[ID_TEXT_SIZE + 5];
-	struct str text = STR_INIT;
-	enum file_result result;
 
 	if (run_file_name(run->run_id, name, err) < 0)
 		return -1;
-	run_print(run, &text, 2);
-	str_addch(&text, '\n');
-	result = file_replace(runs, name, text.buf, text.len, options, err);
+	str_clear(text);
+	run_print(run, text, 2);
+	str_addch(text, '\n');
+	return file_replace(runs, name, text->buf, text->len, options, err) == FILE_DONE ? 0 : -1;
+}
+
+static int write_run(int runs, const struct run *run, const struct file_replace_options *options,
+		     struct err *err)
+{
+	struct str text = STR_INIT;
+	int result = print_and_write(runs, run, &text, options, err);
+
 	str_release(&text);
-	return result == FILE_DONE ? 0 : -1;
+	return result;
 }
 
 static int write_into_journal(int stage_dirfd, const struct run *run,
@@ -131,6 +144,34 @@ int journal_begin(int stage_dirfd, const struct run *run, struct err *err)
 int journal_update(int stage_dirfd, const struct run *run, struct err *err)
 {
 	return write_into_journal(stage_dirfd, run, NULL, err);
+}
+
+int journal_make_room(int stage_dirfd, const struct run *run, struct journal_room *room,
+		      struct err *err)
+{
+	if (room->runs < 0)
+		room->runs = journal_open_part(stage_dirfd, "runs", true, err);
+	if (room->runs < 0)
+		return -1;
+	str_clear(&room->text);
+	run_print(run, &room->text, 2);
+	str_reserve(&room->text, END_ROOM);
+	return 0;
+}
+
+int journal_end(struct journal_room *room, const struct run *run, struct err *err)
+{
+	if (room->runs < 0)
+		return err_set(err, ERR_FAILED, "the journal of run %s is not open", run->run_id);
+	return print_and_write(room->runs, run, &room->text, NULL, err);
+}
+
+void journal_room_release(struct journal_room *room)
+{
+	if (room->runs >= 0)
+		close(room->runs);
+	str_release(&room->text);
+	room->runs = -1;
 }
 
 /* ---- reading ---- */
@@ -330,12 +371,13 @@ static time_t last_sign(int stage_dirfd, const struct run *run, const struct fil
 	return (time_t)(version->mtime_ns / 1000000000);
 }
 
-static void mark_interrupted(int stage_dirfd, struct run *run, const struct file_version *version)
+static void mark_gone(int stage_dirfd, struct run *run, const struct file_version *version)
 {
+	bool ended_well = run->exit_code == 0;
 	char when[CLOCK_TEXT_SIZE];
 	double seconds;
 
-	run->state = RUN_INTERRUPTED;
+	run->state = ended_well ? RUN_UNRECORDED : RUN_INTERRUPTED;
 	if (!run->end_time) {
 		clock_format(last_sign(stage_dirfd, run, version), when);
 		run->end_time = xstrdup(when);
@@ -344,7 +386,7 @@ static void mark_interrupted(int stage_dirfd, struct run *run, const struct file
 	    seconds > 0 && run->wall_ms <= 0)
 		run->wall_ms = (int64_t)(seconds * 1000);
 	if (!run->trouble)
-		run->trouble = xstrdup(GONE);
+		run->trouble = xstrdup(ended_well ? GONE_BEFORE_RECORD : GONE);
 }
 
 /*
@@ -365,7 +407,7 @@ static int close_run(int stage_dirfd, int runs, struct run *run)
 	    read_run(runs, name, &fresh, &version, &err) < 0)
 		return 0;
 	if (!run_has_ended(&fresh) && is_dead(&fresh)) {
-		mark_interrupted(stage_dirfd, &fresh, &version);
+		mark_gone(stage_dirfd, &fresh, &version);
 		closed = write_run(runs, &fresh, &options, &err) == 0;
 		file_sweep(runs, name, NULL, STALE_S);
 	}

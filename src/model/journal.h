@@ -10,9 +10,11 @@
  *	.thhost/spool/<run_id>.json  an entry that could not be put into the record
  *
  * Calling sequence of a run: journal_begin() before the child starts (synced),
- * journal_update() with the child's pid, journal_update() at the end. An intent
- * whose process is gone is closed as "interrupted" by journal_close_dead(),
- * which whoever reads the journal calls; a run on another host is never judged.
+ * journal_update() with the child's pid, journal_end() the moment it has ended,
+ * journal_update() when all is done. A run whose process is gone is closed by
+ * journal_close_dead(), which whoever reads the journal calls: as "unrecorded" if
+ * its training is known to have ended well, else as "interrupted"; a run on
+ * another host is never judged.
  */
 #ifndef MODEL_JOURNAL_H
 #define MODEL_JOURNAL_H
@@ -78,6 +80,26 @@ void run_print(const struct run *run, struct str *out, int indent);
 int journal_begin(int stage_dirfd, const struct run *run, struct err *err);
 int journal_update(int stage_dirfd, const struct run *run, struct err *err);
 
+/*
+ * The write at the training's end: from then on there is something to lose, even if memory runs out
+ * in the next moment. So journal_end() allocates nothing; journal_make_room(), after each change of
+ * the run but its end, sees to that.
+ */
+struct journal_room {
+	int runs; /* .thhost/runs; -1: not open */
+	struct str text;
+};
+
+#define JOURNAL_ROOM_INIT                    \
+	{                                    \
+		.runs = -1, .text = STR_INIT \
+	}
+
+int journal_make_room(int stage_dirfd, const struct run *run, struct journal_room *room,
+		      struct err *err);
+int journal_end(struct journal_room *room, const struct run *run, struct err *err);
+void journal_room_release(struct journal_room *room);
+
 struct run_list {
 	struct run *v;
 	size_t n;
@@ -98,7 +120,8 @@ int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct
 
 /*
  * Close runs whose process is gone: same host and boot with a dead or reused pid, or same host and
- * another boot. The count in 'closed'. Best effort: an unwritable directory changes nothing.
+ * another boot. One whose training had ended with 0 becomes "unrecorded". The count in 'closed'.
+ * Best effort: an unwritable directory changes nothing.
  */
 int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed);
 

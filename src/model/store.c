@@ -232,8 +232,15 @@ static enum file_result replace(struct append *a)
 		.fence_arg = &a->lock,
 		.must_be_new = !a->version.exists,
 	};
+	bool is_ours =
+		mem_end_as(err_exit_status(ERR_NOT_DURABLE),
+			   " when the record may have the entry already: look before you repeat");
+	enum file_result result =
+		file_replace_pieces(a->request->dirfd, RECORD_NAME, pieces, n, &options, a->err);
 
-	return file_replace_pieces(a->request->dirfd, RECORD_NAME, pieces, n, &options, a->err);
+	if (is_ours && result == FILE_UNCHANGED)
+		mem_end_plainly();
+	return result;
 }
 
 static enum store_result append_locked(struct append *a)

@@ -3,7 +3,6 @@
 #include "sys/meta.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -78,7 +77,7 @@ static bool is_kept(const char *attribute)
 static int copy_listed(int fd, int old_fd, const char *list, size_t len, mode_t *mode,
 		       const char *name)
 {
-	char *value = xmalloc(VALUE_LIMIT);
+	static char value[VALUE_LIMIT]; /* not from the heap: see journal_end() */
 	int result = 0;
 
 	for (const char *at = list; result == 0 && at < list + len; at += strlen(at) + 1) {
@@ -92,7 +91,6 @@ static int copy_listed(int fd, int old_fd, const char *list, size_t len, mode_t 
 		if (strcmp(at, ACL) == 0)
 			*mode = without_group(*mode);
 	}
-	free(value);
 	return result;
 }
 
@@ -106,14 +104,10 @@ static bool lists(const char *list, size_t len, const char *attribute)
 
 static int copy_attributes(int fd, int old_fd, mode_t *mode, const char *name, struct err *err)
 {
-	ssize_t len = flistxattr(old_fd, NULL, 0);
-	char *list = NULL;
+	static char list[LIST_LIMIT];
+	ssize_t len = flistxattr(old_fd, list, LIST_LIMIT);
 	int result = 0;
 
-	if (len > 0) {
-		list = xmalloc(LIST_LIMIT);
-		len = flistxattr(old_fd, list, LIST_LIMIT);
-	}
 	if (len < 0 && errno != EOPNOTSUPP)
 		result = -1;
 	else if (len > 0)
@@ -124,7 +118,6 @@ static int copy_attributes(int fd, int old_fd, mode_t *mode, const char *name, s
 		result = -1;
 	if (result < 0)
 		err_errno(err, ERR_FAILED, "cannot keep the attributes of '%s'", name);
-	free(list);
 	return result;
 }
 

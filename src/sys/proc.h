@@ -79,6 +79,8 @@ struct proc_supervision {
 	int (*on_extra)(void *arg);
 	/* The child is running (pid known), or could not be started (pid -1). */
 	void (*on_start)(void *arg, pid_t pid);
+	/* The child has ended; what it left in its pipes is still to come. NULL: none. */
+	void (*on_end)(void *arg);
 	/* ^Z: the child has stopped, and we are about to. NULL: none. */
 	void (*on_stop)(void *arg);
 	void *arg;

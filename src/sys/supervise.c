@@ -234,6 +234,8 @@ static void reap(struct supervisor *v)
 		return;
 	v->ended = true;
 	outcome->wall_ms = clock_monotonic_ms() - v->started;
+	if (v->s->on_end)
+		v->s->on_end(v->s->arg);
 	v->late = clock_monotonic_ms() + DRAIN_MS;
 	note_what_is_owed(&v->channels[0]);
 	note_what_is_owed(&v->channels[1]);

@@ -118,6 +118,30 @@ describe("a training under thhost", function()
 		assert.equal("interrupted", runs.journal(t)[1].state)
 	end)
 
+	it("that ended well is not lost when thhost is killed before it is recorded", function()
+		local plugin = t.dir .. "/plugins/tiny.lua"
+		cli.write(plugin, (runs.plugin:gsub("extract = function%(ctx%)", "%0 while true do end")))
+		runs.start(t, runs.tiny(runs.write_result
+			.. [[echo '{"final":{"metrics":{"told":2}}}' >>"$THHOST_EVENTS"]], "--note", "kept"))
+		local run = cli.wait_for("the training's end", function()
+			local run = runs.journal(t)[1]
+			return run and run.exit_code == 0 and run
+		end)
+		assert.equal("running", run.state)
+		runs.kill("KILL", run.pid)
+		cli.wait_for("the end of thhost", function()
+			return not runs.is_alive(run.pid)
+		end)
+		cli.write(plugin, runs.plugin)
+		t:ok { "list" }
+		assert.equal("unrecorded", runs.journal(t)[1].state)
+		t:ok { "repair" }
+		assert.equal("recorded", runs.journal(t)[1].state)
+		local entry = t:info("tiny_d").training_history[1]
+		assert.same({ 10, 0.5, 2, "kept", run.end_time },
+			{ entry.steps, entry.metrics.f1, entry.metrics.told, entry.notes, entry.end_time })
+	end)
+
 	it("is refused where another one runs, which it names", function()
 		local wait = runs.start(t, runs.tiny("while [ ! -e stop ]; do sleep 0.05; done", "--no-record"))
 		local first = runs.wait_for_state(t, "running")
