@@ -211,6 +211,8 @@ cov: ## which lines the tests reach (build/cov/index.html)
 	@$(MAKE) --no-print-directory MODE=cov test
 	@gcovr --root . --object-directory build/cov --filter 'src/' --html-details build/cov/index.html --print-summary
 
+include tests/torture/oom.mk
+
 # ---- installation -------------------------------------------------------------------------------
 
 .PHONY: install uninstall clean help

@@ -63,8 +63,10 @@ end
 
 --- Run thhost.
 ---@param args string[] arguments
----@param options? { cwd?: string, env?: table<string, string|false>, input?: string, prefix?: string }
----   env: variables to set, false removes one; prefix: shell words put in front ("strace -f ...")
+---@param options? { cwd?: string, env?: table<string, string|false>, input?: string, prefix?: string,
+---   program?: string }
+---   env: variables to set, false removes one; prefix: shell words put in front ("strace -f ...");
+---   program: another build of it
 ---@return support.Result
 function M.run(args, options)
 	options = options or {}
@@ -83,7 +85,7 @@ function M.run(args, options)
 		words[#words + 1] = "LSAN_OPTIONS=exitcode=99"
 	end
 	words[#words + 1] = options.prefix or ""
-	words[#words + 1] = M.quote(thhost)
+	words[#words + 1] = M.quote(options.program or thhost)
 	for _, arg in ipairs(args) do
 		words[#words + 1] = M.quote(arg)
 	end

@@ -40,7 +40,7 @@ function Tree:run(args, options)
 		env[name] = value
 	end
 	return cli.run(args, { cwd = options.cwd or self.dir, env = env, input = options.input,
-		prefix = options.prefix })
+		prefix = options.prefix, program = options.program })
 end
 
 --- Run and insist on status 0.
