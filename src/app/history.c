@@ -31,10 +31,18 @@ static void read_record(struct history *history)
 		history->err = err;
 }
 
-void history_load(struct history *history, struct stage_dir *dir)
+void history_read_record_again(struct history *history)
+{
+	info_release(&history->info);
+	str_clear(&history->text);
+	history->err = (struct err)ERR_INIT;
+	history->has_text = false;
+	read_record(history);
+}
+
+void history_read(struct history *history, struct stage_dir *dir)
 {
 	struct err ignored = ERR_INIT;
-	size_t closed;
 
 	memset(history, 0, sizeof(*history));
 	history->dir = *dir;
@@ -46,8 +54,16 @@ void history_load(struct history *history, struct stage_dir *dir)
 	if (history->dir.fd < 0)
 		return;
 	journal_load(history->dir.fd, &history->runs, &history->broken_runs, &ignored);
-	journal_close_dead(history->dir.fd, &history->runs, &closed);
 	spool_list(history->dir.fd, history->dir.path, &history->waiting, &ignored);
+}
+
+void history_load(struct history *history, struct stage_dir *dir)
+{
+	size_t closed;
+
+	history_read(history, dir);
+	if (history->dir.fd >= 0)
+		journal_close_dead(history->dir.fd, &history->runs, &closed);
 }
 
 void history_release(struct history *history)

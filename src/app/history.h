@@ -15,12 +15,19 @@ struct history {
 	bool has_text;	 /* 'text' is the file's: if there is an error, it lies in there */
 	struct str text;
 	struct info info;
-	struct run_list runs; /* all of the journal; dead ones have been closed */
+	struct run_list runs; /* all of the journal */
 	struct strv broken_runs;
 	struct strv waiting; /* paths of spooled entries */
 };
 
-/* Take over 'dir' (it is left empty) and read what is there. A fault is kept in 'history->err'. */
+/* Take over 'dir' (it is left empty) and read what is there, changing nothing. A fault is kept in
+ * 'history->err'. */
+void history_read(struct history *history, struct stage_dir *dir);
+
+/* Read the record once more: it has been changed. */
+void history_read_record_again(struct history *history);
+
+/* history_read(), and close the runs that are dead. */
 void history_load(struct history *history, struct stage_dir *dir);
 void history_release(struct history *history);
 

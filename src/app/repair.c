@@ -1,176 +1,145 @@
 #include "base/base.h"
 
-#include "app/verify.h"
+#include "app/repair.h"
 
-#include "app/record.h"
-#include "app/run_kept.h"
 #include "base/mem.h"
-#include "model/store.h"
+#include "sys/aside.h"
+#include "sys/file.h"
+#include "sys/path.h"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
-void repair_report_release(struct repair_report *report)
+/* A temporary file this old is being written by nobody. */
+#define STALE_S 60
+
+/* ---- the report ---- */
+
+static void add(struct action_list *list, const char *ref, const char *code, const char *path,
+		char *text)
 {
-	strv_release(&report->done);
-	strv_release(&report->left);
-}
-
-/* The journal's run whose id is the name of this spool file. */
-static struct run *run_of(const struct history *history, const char *spool_path)
-{
-	for (size_t i = 0; i < history->runs.n; i++)
-		if (strstr(spool_path, history->runs.v[i].run_id))
-			return &history->runs.v[i];
-	return NULL;
-}
-
-static void mark_recorded(const struct history *history, struct run *run,
-			  struct repair_report *report)
-{
-	struct err err = ERR_INIT;
-
-	if (!run)
-		return;
-	run->state = RUN_RECORDED;
-	free(run->trouble);
-	run->trouble = NULL;
-	if (journal_update(history->dir.fd, run, &err) < 0)
-		strv_push(&report->left, err.msg);
-}
-
-static void unspool(struct session *session, const struct history *history, const char *path,
-		    bool dry, struct repair_report *report)
-{
-	struct info_summary after;
-	struct err err = ERR_INIT;
-	enum store_result result;
-
-	if (dry) {
-		strv_pushf(&report->done, "would put the entry of %s into %s", path,
-			   history->dir.ref);
-		return;
+	if (list->n == list->cap) {
+		list->cap = list->cap ? list->cap * 2 : 16;
+		list->v = xreallocarray(list->v, list->cap, sizeof(*list->v));
 	}
-	result = store_unspool(path, session_lock_timeout_ms(session), &after, &err);
-	if (result == STORE_UNCHANGED) {
-		strv_pushf(&report->left, "%s stays in the spool: %s", path, err.msg);
-		return;
-	}
-	strv_pushf(&report->done, "%s: %s", history->dir.ref,
-		   result == STORE_ALREADY ? "the spooled entry was there already"
-					   : "a spooled entry is in the record now");
-	if (result == STORE_NOT_DURABLE)
-		strv_push(&report->left, err.msg);
-	mark_recorded(history, run_of(history, path), report);
-}
-
-/* Its thhost may have been gone before the journal knew of them. */
-static void take_events(const struct run *run, const struct history *history, struct values *values)
-{
-	struct err ignored = ERR_INIT;
-	struct str name = STR_INIT;
-	struct events events;
-	int fd = journal_open_events(history->dir.fd, run->run_id, &name, &ignored);
-
-	events_init(&events, fd);
-	if (fd >= 0) {
-		events_finish(&events, NULL, NULL);
-		run_take_events(values, &events, &ignored);
-		close(fd);
-	}
-	events_release(&events);
-	str_release(&name);
-}
-
-/* The values that a run of the journal left behind. */
-static void values_of(const struct run *run, const struct history *history, struct values *values)
-{
-	struct err ignored = ERR_INIT; /* then the plugin's word stands alone */
-
-	values_init(values);
-	if (run->said)
-		values_read_json(values, "said", run->said, &ignored);
-	take_events(run, history, values);
-	values->stage = xstrdup_or_null(run->stage);
-	values->dataset = xstrdup_or_null(run->dataset);
-	values->into = xstrdup(history->dir.ref);
-	values->start_time = xstrdup_or_null(run->start_time);
-	values->end_time = xstrdup_or_null(run->end_time);
-	values->base_model = xstrdup_or_null(run->base_model);
-	values->init_from = xstrdup_or_null(run->init_from);
-}
-
-static void print_command(const struct run *run, struct str *out)
-{
-	struct jsonw w = jsonw_begin(out, 0);
-
-	jsonw_array(&w);
-	for (size_t i = 0; i < run->command.n; i++)
-		jsonw_string(&w, run->command.v[i]);
-	jsonw_end(&w);
-}
-
-static int record_again(struct session *session, const struct run *run, struct draft *draft,
-			struct err *err)
-{
-	const struct extract_source source = {
-		.dirfd = draft->dir.fd,
-		.dir_name = draft->dir.name,
-		.log = run->log,
-		.argv = run->command.v,
+	list->v[list->n++] = (struct action){
+		.ref = xstrdup_or_null(ref),
+		.code = xstrdup(code),
+		.path = xstrdup(path),
+		.text = text,
 	};
-	struct record_outcome outcome = { .entry = STR_INIT, .spooled = STR_INIT };
-	struct str command = STR_INIT;
-	int result;
-
-	print_command(run, &command);
-	result = run_extract(draft, session, &source, err);
-	if (result == 0) {
-		draft->additive = true;
-		draft->context.run_id = run->run_id;
-		draft->context.status = "completed";
-		draft->context.git = run->git;
-		draft->context.environment = run->environment;
-		draft->context.usage = run->usage;
-		draft->context.command = command.buf;
-		result = draft_commit(draft, session, SPOOL_DAMAGE, &outcome, err);
-	}
-	record_outcome_release(&outcome);
-	str_release(&command);
-	return result;
 }
 
-static void ask_again(struct session *session, const struct history *history, struct run *run,
-		      bool dry, struct repair_report *report)
+static char *line(const char *ref, const char *fmt, va_list args)
 {
-	struct values values;
-	struct draft draft;
+	struct str text = STR_INIT;
+
+	if (ref)
+		str_addf(&text, "%s: ", ref);
+	str_vaddf(&text, fmt, args);
+	return str_detach(&text);
+}
+
+void repair_did(struct repair *repair, const char *ref, const char *code, const char *path,
+		const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	add(&repair->done, ref, code, path, line(ref, fmt, args));
+	va_end(args);
+}
+
+void repair_left(struct repair *repair, const char *ref, const char *code, const char *path,
+		 const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	add(&repair->left, ref, code, path, line(ref, fmt, args));
+	va_end(args);
+}
+
+const char *repair_word(const struct repair *repair, const char *did, const char *would)
+{
+	return repair->dry ? would : did;
+}
+
+static void release(struct action_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		free(list->v[i].ref);
+		free(list->v[i].code);
+		free(list->v[i].path);
+		free(list->v[i].text);
+	}
+	free(list->v);
+}
+
+void repair_release(struct repair *repair)
+{
+	release(&repair->done);
+	release(&repair->left);
+}
+
+/* ---- quarantine ---- */
+
+void repair_quarantine(struct repair *repair, const char *ref, const char *path, int dirfd,
+		       const char *name, int to, const char *why)
+{
+	struct str kept = STR_INIT;
 	struct err err = ERR_INIT;
+	char *file = path_join(path, name);
 
-	if (dry) {
-		strv_pushf(&report->done, "would read run %.13s of %s again", run->run_id,
-			   history->dir.ref);
-		return;
-	}
-	values_of(run, history, &values);
-	if (draft_open(&draft, session, &values, false, &err) == 0 &&
-	    record_again(session, run, &draft, &err) == 0) {
-		strv_pushf(&report->done, "%s: run %.13s is recorded now", history->dir.ref,
-			   run->run_id);
-		mark_recorded(history, run, report);
-	} else {
-		strv_pushf(&report->left, "run %.13s of %s stays unrecorded: %s", run->run_id,
-			   history->dir.ref, err.msg);
-	}
-	draft_release(&draft);
-	values_release(&values);
+	if (repair->dry)
+		repair_did(repair, ref, "quarantined", file,
+			   "would move '%s' into the quarantine: %s", file, why);
+	else if (aside_move(dirfd, name, to, &kept, &err) == 0)
+		repair_did(repair, ref, "quarantined", file,
+			   "moved '%s' into the quarantine as '%s': %s", file, kept.buf, why);
+	else if (err.code != ERR_NOT_FOUND) /* another repair has done it */
+		repair_left(repair, ref, "quarantined", file, "'%s': %s", file, err.msg);
+	free(file);
+	str_release(&kept);
 }
 
-void repair_history(struct session *session, const struct history *history, bool dry,
-		    struct repair_report *report)
+/* ---- leftovers of writers ---- */
+
+char *repair_temporary_of(int dirfd, const char *tmp)
 {
-	for (size_t i = 0; i < history->waiting.n; i++)
-		unspool(session, history, history->waiting.v[i], dry, report);
-	for (size_t i = 0; i < history->runs.n; i++)
-		if (history->runs.v[i].state == RUN_UNRECORDED)
-			ask_again(session, history, &history->runs.v[i], dry, report);
+	const char *end = strstr(tmp, ".json.tmp.");
+	struct err ignored = ERR_INIT;
+	struct file_version version;
+
+	if (tmp[0] != '.' || !end || file_version(dirfd, tmp, &version, &ignored) < 0 ||
+	    !version.exists || !S_ISREG(version.mode) ||
+	    version.ctime_ns / 1000000000 >= time(NULL) - STALE_S)
+		return NULL;
+	return xstrndup(tmp + 1, (size_t)(end - tmp) - 1 + strlen(".json"));
+}
+
+void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char *dir,
+		  const char *tmp, const char *name)
+{
+	char *path = path_join(dir, tmp);
+
+	if (!repair->dry)
+		file_sweep(dirfd, name, NULL, STALE_S);
+	repair_did(repair, ref, "swept", path, "%s '%s', left by a writer that was killed",
+		   repair_word(repair, "cleared away", "would clear away"), path);
+	free(path);
+}
+
+/* ---- one directory ---- */
+
+void repair_history(struct repair *repair, struct history *history)
+{
+	repair_record(repair, history);
+	if (history->dir.fd < 0)
+		return;
+	repair_spool(repair, history);
+	if (!repair->dry)
+		history_read_record_again(history);
+	repair_runs(repair, history);
+	if (repair->restore)
+		repair_gone(repair, history);
 }

@@ -334,8 +334,11 @@ static void record(struct live *live)
 	struct run_report *report = live->report;
 	struct run *run = &report->run;
 	struct err err = ERR_INIT;
+	int result = make_entry(live, &err);
 
-	if (make_entry(live, &err) == 0) {
+	if (result == 0 || err.code == ERR_SPOOLED)
+		run->entry = xstrdup(report->outcome.entry.buf);
+	if (result == 0) {
 		report->is_recorded = true;
 		run->state = RUN_RECORDED;
 		free(run->said);

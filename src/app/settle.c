@@ -3,6 +3,7 @@
 #include "app/settle.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "model/journal.h"
 
 #include <sys/stat.h>
@@ -29,7 +30,7 @@ void settle_take_run(struct draft *draft, int fromfd)
 	run_list_release(&runs);
 }
 
-void settle_run(const struct draft *draft)
+void settle_run(const struct draft *draft, const char *entry)
 {
 	struct run run;
 	struct err err = ERR_INIT;
@@ -40,6 +41,8 @@ void settle_run(const struct draft *draft)
 		run.state = RUN_RECORDED;
 		free(run.trouble);
 		run.trouble = NULL;
+		free(run.entry);
+		run.entry = xstrdup(entry);
 		if (journal_update(draft->dir.fd, &run, &err) < 0)
 			log_warn("the journal does not know of it: %s", err.msg);
 	}

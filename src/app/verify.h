@@ -1,9 +1,8 @@
 /*
- * verify - is everything below the root in order? And what can be put right.
+ * verify - is everything below the root in order?
  *
- * Verifying changes nothing but the state of runs whose process is gone. Repairing
- * puts spooled entries into their records and asks the plugin again about runs
- * that ended well but could not be read; nothing is ever deleted.
+ * Looks, and changes nothing: not even the state of a run whose process is gone. What it finds,
+ * app/repair puts right where that is safe; each text says what else can be done.
  */
 #ifndef APP_VERIFY_H
 #define APP_VERIFY_H
@@ -11,32 +10,29 @@
 #include "app/session.h"
 
 struct finding {
-	char *ref;
+	char *ref;     /* NULL: it belongs to no stage directory */
+	char *code;    /* thhost-verify(1) lists them */
+	char *path;    /* the file concerned */
+	size_t line;   /* in it, from 1; 0: not of a line */
 	char *text;    /* "PATH:LINE: message" */
-	char *code;    /* "json", "type", "derived", "spool", "unrecorded", "run", "temporary" */
 	bool is_error; /* else a warning */
 };
 
 struct findings {
 	struct finding *v;
 	size_t n;
+	size_t cap;
 	size_t n_errors;
 	size_t n_checked; /* records looked at */
 	size_t n_entries;
 };
 
-/* Check one directory, or all below the root. */
+/* Check one directory, from history_read(). */
 void verify_history(const struct history *history, struct findings *out);
+
+/* Once: the spools outside of the tree, and the root itself. 'visited': paths of the directories that
+ * were checked. */
+void verify_places(struct session *session, const struct strv *visited, struct findings *out);
 void findings_release(struct findings *findings);
-
-struct repair_report {
-	struct strv done; /* one line for each thing put right */
-	struct strv left; /* what could not be, and why */
-};
-
-/* Put right what can be in this directory. 'dry': only say it. */
-void repair_history(struct session *session, const struct history *history, bool dry,
-		    struct repair_report *report);
-void repair_report_release(struct repair_report *report);
 
 #endif

@@ -278,4 +278,10 @@ int info_change_make(const char *name, const struct str *old, const struct info_
 int info_append(const char *name, const struct str *old, const struct info_append *what,
 		struct str *out, struct info_summary *after, struct err *err);
 
+/*
+ * total_steps and last_dataset as the entries have them, every other byte as it is, into 'out'. 1: they
+ * disagreed, 0: they do not ('out' is empty), -1: the record does not pass info_validate().
+ */
+int info_set_derived(const char *name, const struct str *old, struct str *out, struct err *err);
+
 #endif

@@ -346,13 +346,18 @@ static bool is_of_this_boot(const struct run *run)
  * Judged from this host alone. While the training itself goes on, the run does too, although the
  * thhost that started it is gone: nobody else will write to its directory.
  */
-static bool is_dead(const struct run *run)
+bool run_is_dead(const struct run *run)
 {
 	if (run_has_ended(run) || !is_of_this_host(run))
 		return false;
 	if (!is_of_this_boot(run))
 		return true;
 	return !is_alive(run->pid, run->pid_start) && !is_alive(run->child_pid, run->child_start);
+}
+
+bool run_is_elsewhere(const struct run *run)
+{
+	return !run_has_ended(run) && !is_of_this_host(run);
 }
 
 bool run_goes_on(const struct run *run)
@@ -369,6 +374,17 @@ static time_t last_sign(int stage_dirfd, const struct run *run, const struct fil
 	if (run->log && fstatat(stage_dirfd, run->log, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return st.st_mtim.tv_sec;
 	return (time_t)(version->mtime_ns / 1000000000);
+}
+
+time_t run_last_sign(int stage_dirfd, const struct run *run)
+{
+	struct file_version version = { .exists = false };
+	struct err ignored = ERR_INIT;
+	char *name = xstrf(JOURNAL_DIR "/runs/%s.json", run->run_id);
+
+	file_version(stage_dirfd, name, &version, &ignored);
+	free(name);
+	return last_sign(stage_dirfd, run, &version);
 }
 
 static void mark_gone(int stage_dirfd, struct run *run, const struct file_version *version)
@@ -406,7 +422,7 @@ static int close_run(int stage_dirfd, int runs, struct run *run)
 	if (run_file_name(run->run_id, name, &err) < 0 ||
 	    read_run(runs, name, &fresh, &version, &err) < 0)
 		return 0;
-	if (!run_has_ended(&fresh) && is_dead(&fresh)) {
+	if (!run_has_ended(&fresh) && run_is_dead(&fresh)) {
 		mark_gone(stage_dirfd, &fresh, &version);
 		closed = write_run(runs, &fresh, &options, &err) == 0;
 		file_sweep(runs, name, NULL, STALE_S);
@@ -423,7 +439,7 @@ int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed)
 
 	*closed = 0;
 	for (size_t i = 0; i < list->n; i++) {
-		if (!is_dead(&list->v[i]))
+		if (!run_is_dead(&list->v[i]))
 			continue;
 		if (runs < 0)
 			runs = journal_open_part(stage_dirfd, "runs", false, &ignored);

@@ -8,6 +8,7 @@
  *	.thhost/logs/<run_id>.log    what it printed
  *	.thhost/events/<run_id>.jsonl  what it told through $THHOST_EVENTS
  *	.thhost/spool/<run_id>.json  an entry that could not be put into the record
+ *	.thhost/quarantine/NAME.TIME  what did not parse and was put out of the way ("repair")
  *
  * Calling sequence of a run: journal_begin() before the child starts (synced),
  * journal_update() with the child's pid, journal_end() the moment it has ended,
@@ -64,8 +65,9 @@ struct run {
 	char *usage;
 	char *said;	 /* what flags and events told, as 'thhost record --json-input' has it */
 	char *init_from; /* REF given with --init-from, or NULL */
-	char *log;	 /* path relative to the stage directory, or NULL */
-	char *trouble;	 /* why it is not recorded, or NULL */
+	char *entry; /* of one that is recorded or spooled: the entry, should the record lose it */
+	char *log;   /* path relative to the stage directory, or NULL */
+	char *trouble; /* why it is not recorded, or NULL */
 };
 
 void run_init(struct run *run);
@@ -125,6 +127,15 @@ int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct
  */
 int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed);
 
+/* Is it recorded as running, and its thhost and its training are gone? Judged as above. */
+bool run_is_dead(const struct run *run);
+
+/* Is it recorded as running on another host, which alone can tell? */
+bool run_is_elsewhere(const struct run *run);
+
+/* When the run gave its last sign of life: its log, or else its own file, was written. 0: unknown. */
+time_t run_last_sign(int stage_dirfd, const struct run *run);
+
 /* Does its training go on, on this host, for all that can be told? Its thhost may be gone. */
 bool run_goes_on(const struct run *run);
 
@@ -134,7 +145,7 @@ int journal_open_log(int stage_dirfd, const char *run_id, struct str *name, stru
 int journal_open_events(int stage_dirfd, const char *run_id, struct str *name, struct err *err);
 
 /*
- * Open directory .thhost/'part' ("runs", "logs", "events", "spool"); with 'create' make it, synced
+ * Open directory .thhost/'part' ("runs", "logs", "events", "spool", "quarantine"); with 'create' make it, synced
  * and as writable for others as the stage directory is. ERR_NOT_FOUND without.
  */
 int journal_open_part(int stage_dirfd, const char *part, bool create, struct err *err);
@@ -155,6 +166,9 @@ int journal_open_part(int stage_dirfd, const char *part, bool create, struct err
  */
 int spool_put(int stage_dirfd, const char *stage_dir, const char *run_id, const char *text,
 	      size_t len, struct str *where, struct err *err);
+
+/* The places outside of the tree, whether they are there or not. */
+void spool_places(struct strv *paths);
 
 /*
  * Paths of what waits for this stage directory (absolute, as spooled), here and in the fallback

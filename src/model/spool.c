@@ -39,6 +39,15 @@ static char *temporary_place(void)
 	return xstrf("%s/thhost-spool-%u", dir && dir[0] == '/' ? dir : "/tmp", geteuid());
 }
 
+void spool_places(struct strv *paths)
+{
+	char *state = state_place();
+
+	if (state)
+		strv_push_take(paths, state);
+	strv_push_take(paths, temporary_place());
+}
+
 /* Like "mkdir -p", private; false if that does not work. */
 static bool make_path(const char *path)
 {

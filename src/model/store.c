@@ -81,18 +81,17 @@ static bool is_young(const struct file_version *version)
 	return version->mtime_ns > now_ns - YOUNG_NS;
 }
 
-/* True as soon as the file is another than the one that was read. */
-static bool changes_soon(const struct append *a)
+bool store_changes_soon(int dirfd, const struct file_version *version)
 {
 	const struct timespec nap = { .tv_nsec = REREAD_NAP_NS };
 	int64_t deadline = clock_monotonic_ms() + REREAD_MS;
 	struct err ignored = ERR_INIT;
 	struct file_version now;
 
-	while (clock_monotonic_ms() < deadline) {
-		if (file_version(a->request->dirfd, RECORD_NAME, &now, &ignored) < 0)
+	while (is_young(version) && clock_monotonic_ms() < deadline) {
+		if (file_version(dirfd, RECORD_NAME, &now, &ignored) < 0)
 			return false;
-		if (!file_version_equal(&now, &a->version))
+		if (!file_version_equal(&now, version))
 			return true;
 		nanosleep(&nap, NULL);
 	}
@@ -180,7 +179,7 @@ static int prepare(struct append *a)
 			break;
 		if (a->err->code != ERR_INVALID || !a->version.exists || !is_damaged(a))
 			return -1;
-		if (is_young(&a->version) && changes_soon(a))
+		if (store_changes_soon(a->request->dirfd, &a->version))
 			continue;
 		hint_at_backup(a);
 		return -1;
@@ -525,6 +524,15 @@ static int spooled_read(struct spooled *s, const char *path, struct err *err)
 	if (!s->stage_dir)
 		return err_set(err, ERR_INVALID, "%s: 'dir' is missing", path);
 	return parse_entries(s, path, err);
+}
+
+int store_check_spooled(const char *spool_path, struct err *err)
+{
+	struct spooled s = { .doc = JSON_INIT, .text = STR_INIT, .inherited = STR_INIT };
+	int result = spooled_read(&s, spool_path, err);
+
+	spooled_release(&s);
+	return result;
 }
 
 /* "exp_1/stage1_hrds" of ".../exp_1/stage1_hrds" */

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "model/info.h"
+#include "sys/file.h"
 
 #define RECORD_NAME "training_info.json"
 #define RECORD_LOCK ".training_info.json.lock"
@@ -47,6 +48,15 @@ char *store_string(int dirfd, const char *path, const char *key);
  */
 int store_spool(const struct store_request *request, const char *stage_dir, const char *run_id,
 		const struct err *why, struct str *where, struct err *err);
+
+/* Would store_unspool() understand this file? ERR_INVALID says why not; else as file_read_path(). */
+int store_check_spooled(const char *spool_path, struct err *err);
+
+/*
+ * True as soon as the record is another than 'version'; false at once if that is older than a few
+ * seconds, else after two: a program may be writing it in place.
+ */
+bool store_changes_soon(int dirfd, const struct file_version *version);
 
 /* Put one spooled file into its record and remove it from the spool. Idempotent. */
 enum store_result store_unspool(const char *spool_path, int lock_timeout_ms,
