@@ -2,12 +2,15 @@
 
 #include "app/repair.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "sys/aside.h"
 #include "sys/file.h"
 #include "sys/path.h"
 
+#include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A temporary file this old is being written by nobody. */
 #define STALE_S 60
@@ -112,20 +115,21 @@ char *repair_temporary_of(int dirfd, const char *tmp)
 
 	if (tmp[0] != '.' || !end || file_version(dirfd, tmp, &version, &ignored) < 0 ||
 	    !version.exists || !S_ISREG(version.mode) ||
-	    version.ctime_ns / 1000000000 >= time(NULL) - STALE_S)
+	    version.ctime_ns / 1000000000 >= clock_now() - STALE_S)
 		return NULL;
 	return xstrndup(tmp + 1, (size_t)(end - tmp) - 1 + strlen(".json"));
 }
 
 void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char *dir,
-		  const char *tmp, const char *name)
+		  const char *tmp)
 {
 	char *path = path_join(dir, tmp);
 
-	if (!repair->dry)
-		file_sweep(dirfd, name, NULL, STALE_S);
-	repair_did(repair, ref, "swept", path, "%s '%s', left by a writer that was killed",
-		   repair_word(repair, "cleared away", "would clear away"), path);
+	if (repair->dry || unlinkat(dirfd, tmp, 0) == 0)
+		repair_did(repair, ref, "swept", path, "%s '%s', left by a writer that was killed",
+			   repair_word(repair, "cleared away", "would clear away"), path);
+	else if (errno != ENOENT) /* another repair has done it */
+		repair_left(repair, ref, "swept", path, "'%s' stays: %s", path, errno_name(errno));
 	free(path);
 }
 

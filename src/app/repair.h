@@ -64,9 +64,9 @@ void repair_mark_recorded(struct repair *repair, const struct history *history, 
  */
 char *repair_temporary_of(int dirfd, const char *tmp);
 
-/* Remove such a leftover 'tmp' of 'name' in directory 'dir' (open as 'dirfd'). */
+/* Remove such a leftover 'tmp' in directory 'dir' (open as 'dirfd'). */
 void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char *dir,
-		  const char *tmp, const char *name);
+		  const char *tmp);
 
 /* Is it held as spooled, and no spool that can be seen from here has its entry? */
 bool repair_is_lost(const struct history *history, const struct run *run);

@@ -281,7 +281,7 @@ static void sweep_runs(struct repair *repair, const struct history *history, int
 			char *name = repair_temporary_of(runs, names.v[i]);
 
 			if (name)
-				repair_sweep(repair, history->dir.ref, runs, dir, names.v[i], name);
+				repair_sweep(repair, history->dir.ref, runs, dir, names.v[i]);
 			free(name);
 		}
 	strv_release(&names);

@@ -164,7 +164,7 @@ static void adopt_all(struct repair *repair, const char *ref, int dirfd, const c
 				if (!version.exists)
 					adopt(repair, ref, dirfd, spool, names.v[i], name);
 				else
-					repair_sweep(repair, ref, dirfd, spool, names.v[i], name);
+					repair_sweep(repair, ref, dirfd, spool, names.v[i]);
 			}
 			free(name);
 		}

@@ -249,36 +249,35 @@ static void add_leftover(struct findings *out, const char *ref, const char *dir,
 }
 
 /* Of the journal: only those that nobody can be writing any more. */
-static void check_part(const struct history *history, const char *part, struct findings *out)
+static void check_temporaries(const char *ref, const char *dir, struct findings *out)
 {
 	struct strv names = STRV_INIT;
 	struct err ignored = ERR_INIT;
-	char *dir = xstrf("%s/.thhost/%s", history->dir.path, part);
-	int fd = journal_open_part(history->dir.fd, part, false, &ignored);
+	int fd = path_open_dir(dir, &ignored);
 
 	if (fd >= 0 && path_list(fd, &names, &ignored) == 0)
 		for (size_t i = 0; i < names.n; i++) {
 			char *name = repair_temporary_of(fd, names.v[i]);
 
 			if (name)
-				add_leftover(out, history->dir.ref, dir, names.v[i]);
+				add_leftover(out, ref, dir, names.v[i]);
 			free(name);
 		}
 	if (fd >= 0)
 		close(fd);
 	strv_release(&names);
-	free(dir);
 }
 
-static void check_quarantine(const struct history *history, struct findings *out)
+/* 'above' is the directory that it is in. */
+static void check_quarantine(const char *ref, const char *above, struct findings *out)
 {
 	struct strv names = STRV_INIT;
 	struct err ignored = ERR_INIT;
-	int fd = journal_open_part(history->dir.fd, "quarantine", false, &ignored);
-	char *dir = path_join(history->dir.path, ".thhost/quarantine");
+	char *dir = path_join(above, "quarantine");
+	int fd = path_open_dir(dir, &ignored);
 
 	if (fd >= 0 && path_list(fd, &names, &ignored) == 0 && names.n)
-		add(out, history->dir.ref, WARNING, "quarantine", dir,
+		add(out, ref, WARNING, "quarantine", dir,
 		    xstrf("%s: %zu file%s that could not be used; look at %s and remove %s", dir,
 			  names.n, names.n == 1 ? "" : "s", names.n == 1 ? "it" : "them",
 			  names.n == 1 ? "it" : "them"));
@@ -290,8 +289,10 @@ static void check_quarantine(const struct history *history, struct findings *out
 
 static void check_leftovers(const struct history *history, struct findings *out)
 {
+	static const char *const parts[] = { "runs", "spool" };
 	struct strv names = STRV_INIT;
 	struct err ignored = ERR_INIT;
+	char *journal;
 
 	if (history->dir.fd < 0)
 		return;
@@ -300,9 +301,15 @@ static void check_leftovers(const struct history *history, struct findings *out)
 			if (has_prefix(names.v[i], TEMPORARY))
 				add_leftover(out, history->dir.ref, history->dir.path, names.v[i]);
 	strv_release(&names);
-	check_part(history, "runs", out);
-	check_part(history, "spool", out);
-	check_quarantine(history, out);
+	journal = path_join(history->dir.path, ".thhost");
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		char *dir = path_join(journal, parts[i]);
+
+		check_temporaries(history->dir.ref, dir, out);
+		free(dir);
+	}
+	check_quarantine(history->dir.ref, journal, out);
+	free(journal);
 }
 
 /* ---- the whole ---- */
@@ -342,12 +349,19 @@ static void check_current(struct session *session, struct findings *out)
 void verify_places(struct session *session, const struct strv *visited, struct findings *out)
 {
 	struct strv paths = STRV_INIT;
+	struct strv places = STRV_INIT;
 	struct err ignored = ERR_INIT;
 
 	spool_list(-1, NULL, &paths, &ignored);
 	for (size_t i = 0; i < paths.n; i++)
 		check_stray(session, paths.v[i], visited, out);
+	spool_places(&places);
+	for (size_t i = 0; i < places.n; i++) {
+		check_temporaries(NULL, places.v[i], out);
+		check_quarantine(NULL, places.v[i], out);
+	}
 	strv_release(&paths);
+	strv_release(&places);
 	check_current(session, out);
 }
 

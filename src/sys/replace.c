@@ -586,7 +586,7 @@ static void rescue(int dirfd, const char *name, const char *tmp, const char *bac
 		keep_conflict(dirfd, name, tmp, kept);
 		log_warn("a version of '%s' by another program was found and kept as '%s'", name,
 			 kept);
-	} else if (backup) {
+	} else if (backup && has_one_name(dirfd, tmp)) { /* else it is kept elsewhere: quarantine */
 		renameat(dirfd, tmp, dirfd, backup);
 	}
 	unlinkat(dirfd, tmp, 0);
