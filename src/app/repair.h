@@ -71,7 +71,8 @@ void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char 
 /* Is it held as spooled, and no spool that can be seen from here has its entry? */
 bool repair_is_lost(const struct history *history, const struct run *run);
 
-/* Move file 'name' of directory 'path' (open as 'dirfd') into the quarantine 'to'; 'why' it is damaged. */
+/* Move file 'name' of directory 'path' (open as 'dirfd') into the quarantine 'to'; 'why' it is
+ * damaged. */
 void repair_quarantine(struct repair *repair, const char *ref, const char *path, int dirfd,
 		       const char *name, int to, const char *why);
 

@@ -145,8 +145,8 @@ int journal_open_log(int stage_dirfd, const char *run_id, struct str *name, stru
 int journal_open_events(int stage_dirfd, const char *run_id, struct str *name, struct err *err);
 
 /*
- * Open directory .thhost/'part' ("runs", "logs", "events", "spool", "quarantine"); with 'create' make it, synced
- * and as writable for others as the stage directory is. ERR_NOT_FOUND without.
+ * Open directory .thhost/'part' ("runs", "logs", "events", "spool", "quarantine"); with 'create' make
+ * it, synced and as writable for others as the stage directory is. ERR_NOT_FOUND without.
  */
 int journal_open_part(int stage_dirfd, const char *part, bool create, struct err *err);
 
