@@ -92,6 +92,10 @@ static bool matches(const struct history *history, const struct history_filter *
 	char *stage;
 	bool is_stage;
 
+	/* Only a .bak is left: nothing to list, and 'verify' tells of it. */
+	if (!history->has_record && !history->runs.n && !history->broken_runs.n &&
+	    !history->waiting.n && !history->err.code)
+		return false;
 	if (!filter || history->err.code)
 		return true; /* a broken record is never hidden */
 	if (!history->has_record)

@@ -118,6 +118,7 @@ static bool from_backup(struct mend *m)
 	struct str text = STR_INIT;
 	struct err ignored = ERR_INIT;
 	size_t added;
+	char *last;
 	bool found = file_read(m->history->dir.fd, RECORD_BACKUP, FILE_LIMIT, &text, NULL,
 			       &ignored) == 0 &&
 		     info_open(&info, RECORD_BACKUP, text.buf, text.len, &ignored) == 0 &&
@@ -131,6 +132,9 @@ static bool from_backup(struct mend *m)
 			 repair_word(m->repair, "brought", "would bring"), RECORD_BACKUP,
 			 m->history->path, summary.n_entries,
 			 summary.n_entries == 1 ? "entry" : "entries");
+		last = info_string(&info, "last_updated");
+		str_addf(&m->what, ", last updated %s", last ? last : "at an unknown time");
+		free(last);
 		if (added)
 			str_addf(&m->what, ", and %zu that the journal knows to be later", added);
 		str_adds(&m->what, "; other entries that were appended last may be missing");

@@ -107,17 +107,37 @@ void repair_quarantine(struct repair *repair, const char *ref, const char *path,
 
 /* ---- leftovers of writers ---- */
 
-char *repair_temporary_of(int dirfd, const char *tmp)
+static bool is_stale(int dirfd, const char *tmp, mode_t kind)
 {
-	const char *end = strstr(tmp, ".json.tmp.");
 	struct err ignored = ERR_INIT;
 	struct file_version version;
 
-	if (tmp[0] != '.' || !end || file_version(dirfd, tmp, &version, &ignored) < 0 ||
-	    !version.exists || !S_ISREG(version.mode) ||
-	    version.ctime_ns / 1000000000 >= clock_now() - STALE_S)
+	return file_version(dirfd, tmp, &version, &ignored) == 0 && version.exists &&
+	       (version.mode & S_IFMT) == kind &&
+	       version.ctime_ns / 1000000000 < clock_now() - STALE_S;
+}
+
+char *repair_temporary_of(int dirfd, const char *tmp)
+{
+	const char *end = strstr(tmp, ".json.tmp.");
+
+	if (tmp[0] != '.' || !end || !is_stale(dirfd, tmp, S_IFREG))
 		return NULL;
 	return xstrndup(tmp + 1, (size_t)(end - tmp) - 1 + strlen(".json"));
+}
+
+void repair_list_links(const struct session *session, struct strv *out)
+{
+	int rootfd = session->layout.rootfd;
+	struct strv names = STRV_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (path_list(rootfd, &names, &ignored) == 0)
+		for (size_t i = 0; i < names.n; i++)
+			if (has_prefix(names.v[i], ".current.tmp.") &&
+			    is_stale(rootfd, names.v[i], S_IFLNK))
+				strv_push(out, names.v[i]);
+	strv_release(&names);
 }
 
 void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char *dir,

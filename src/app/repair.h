@@ -64,6 +64,9 @@ void repair_mark_recorded(struct repair *repair, const struct history *history, 
  */
 char *repair_temporary_of(int dirfd, const char *tmp);
 
+/* The same for the links beside 'current' in the root; their names in 'out'. */
+void repair_list_links(const struct session *session, struct strv *out);
+
 /* Remove such a leftover 'tmp' in directory 'dir' (open as 'dirfd'). */
 void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char *dir,
 		  const char *tmp);

@@ -225,6 +225,7 @@ void repair_places(struct repair *repair, const struct strv *visited)
 {
 	struct strv places = STRV_INIT;
 	struct strv paths = STRV_INIT;
+	struct strv links = STRV_INIT;
 	struct err ignored = ERR_INIT;
 
 	spool_places(&places);
@@ -236,6 +237,11 @@ void repair_places(struct repair *repair, const struct strv *visited)
 			close(dirfd);
 		}
 	}
+	repair_list_links(repair->session, &links);
+	for (size_t i = 0; i < links.n; i++)
+		repair_sweep(repair, NULL, repair->session->layout.rootfd,
+			     repair->session->layout.root, links.v[i]);
+	strv_release(&links);
 	spool_list(-1, NULL, &paths, &ignored);
 	for (size_t i = 0; i < paths.n; i++)
 		repair_stray(repair, paths.v[i], visited);

@@ -68,6 +68,33 @@ static void check_record(const struct history *history, struct findings *out)
 	info_issues_release(&issues);
 }
 
+/* A directory that was moved, or left out by a copy. */
+static void check_parents(struct session *session, const struct history *history,
+			  struct findings *out)
+{
+	const struct json *doc = &history->info.doc;
+	size_t list = json_member(doc, 0, "parents");
+
+	if (!json_is(doc, list, JSON_ARRAY))
+		return;
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i)) {
+		char *ref = json_string_copy(doc, json_member(doc, i, "ref"));
+		struct stage_dir parent = STAGE_DIR_INIT;
+		struct err err = ERR_INIT;
+		size_t line = json_line(doc, i);
+
+		if (ref &&
+		    layout_resolve_recorded(&session->layout, NULL, ref, &parent, &err) < 0 &&
+		    err.code == ERR_NOT_FOUND)
+			add(out, history->dir.ref, WARNING, "parent", history->path,
+			    xstrf("%s:%zu: its parent '%s' is not below the root any more",
+				  history->path, line, ref))
+				->line = line;
+		stage_dir_release(&parent);
+		free(ref);
+	}
+}
+
 static bool has_backup(const struct history *history)
 {
 	struct stat st;
@@ -314,12 +341,14 @@ static void check_leftovers(const struct history *history, struct findings *out)
 
 /* ---- the whole ---- */
 
-void verify_history(const struct history *history, struct findings *out)
+void verify_history(struct session *session, const struct history *history, struct findings *out)
 {
 	if (history->has_record || history->err.code)
 		check_record(history, out);
 	else
 		check_missing(history, out);
+	if (history->has_record && !history->err.code)
+		check_parents(session, history, out);
 	check_gone(history, out);
 	if (history->broken_runs.n)
 		check_broken(history, out);
@@ -350,6 +379,7 @@ void verify_places(struct session *session, const struct strv *visited, struct f
 {
 	struct strv paths = STRV_INIT;
 	struct strv places = STRV_INIT;
+	struct strv links = STRV_INIT;
 	struct err ignored = ERR_INIT;
 
 	spool_list(-1, NULL, &paths, &ignored);
@@ -360,6 +390,10 @@ void verify_places(struct session *session, const struct strv *visited, struct f
 		check_temporaries(NULL, places.v[i], out);
 		check_quarantine(NULL, places.v[i], out);
 	}
+	repair_list_links(session, &links);
+	for (size_t i = 0; i < links.n; i++)
+		add_leftover(out, NULL, session->layout.root, links.v[i]);
+	strv_release(&links);
 	strv_release(&paths);
 	strv_release(&places);
 	check_current(session, out);

@@ -28,7 +28,7 @@ struct findings {
 };
 
 /* Check one directory, from history_read(). */
-void verify_history(const struct history *history, struct findings *out);
+void verify_history(struct session *session, const struct history *history, struct findings *out);
 
 /* Once: the spools outside of the tree, and the root itself. 'visited': paths of the directories that
  * were checked. */

@@ -13,9 +13,8 @@ static const struct option_spec verify_options[] = {
 
 static void verify_one(struct cli *cli, const char *operand, struct history *history, void *arg)
 {
-	(void)cli;
 	(void)operand;
-	verify_history(history, arg);
+	verify_history(&cli->session, history, arg);
 }
 
 static void findings_as_json(const struct findings *findings, struct str *out)

@@ -96,7 +96,8 @@ bool layout_is_stage(int fd)
 	struct stat st;
 
 	return fstatat(fd, LAYOUT_RECORD, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       fstatat(fd, LAYOUT_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	       fstatat(fd, LAYOUT_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       fstatat(fd, LAYOUT_BACKUP, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static bool is_directory(int dirfd, const struct dirent *entry)

@@ -7,13 +7,14 @@
 
 #define LAYOUT_RECORD "training_info.json"
 #define LAYOUT_JOURNAL ".thhost"
+#define LAYOUT_BACKUP "." LAYOUT_RECORD ".bak"
 #define LAYOUT_CURRENT "current"
 #define LAYOUT_LATEST "latest"
 
 /* Directory 'name' in 'dirfd', never through a link: a descriptor, or -1 with errno. */
 int layout_open_child(int dirfd, const char *name);
 
-/* Has it a record or a journal? */
+/* Has it a record or a journal, or had it a record once (.bak)? */
 bool layout_is_stage(int fd);
 
 /* Names of the directories in 'dirfd' that are neither hidden nor links, in natural order. */
