@@ -25,6 +25,7 @@ static void describe_process(struct run *run)
 	run->boot_id = xstrdup(boot);
 	run->pid = getpid();
 	run->pid_start = proc_start_time(getpid());
+	run->pid_ns = proc_pid_namespace();
 	run->cwd = getcwd(NULL, 0);
 }
 

@@ -321,9 +321,14 @@ int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct
 
 static bool is_alive(int64_t pid, uint64_t start)
 {
-	uint64_t now = pid > 0 && pid <= INT_MAX ? proc_start_time((pid_t)pid) : 0;
+	uint64_t now;
 
-	return now != 0 && (start == 0 || now == start);
+	if (pid <= 0 || pid > INT_MAX)
+		return false;
+	now = proc_start_time((pid_t)pid);
+	if (now == 0) /* gone, or another user's that /proc hides */
+		return proc_exists((pid_t)pid);
+	return start == 0 || now == start;
 }
 
 static bool is_of_this_host(const struct run *run)
@@ -334,12 +339,19 @@ static bool is_of_this_host(const struct run *run)
 	return run->host && run->boot_id && strcmp(run->host, host) == 0;
 }
 
-static bool is_of_this_boot(const struct run *run)
+/* Without /proc nobody knows which boot this is. */
+static bool is_of_another_boot(const struct run *run)
 {
 	char boot_id[64];
 
 	clock_boot_id(boot_id);
-	return strcmp(run->boot_id, boot_id) == 0;
+	return boot_id[0] && run->boot_id[0] && strcmp(run->boot_id, boot_id) != 0;
+}
+
+/* Pids of another container mean other processes here. An old journal does not say whose they are. */
+static bool can_see_pids(const struct run *run)
+{
+	return run->pid_ns == 0 || run->pid_ns == proc_pid_namespace();
 }
 
 /*
@@ -350,9 +362,10 @@ bool run_is_dead(const struct run *run)
 {
 	if (run_has_ended(run) || !is_of_this_host(run))
 		return false;
-	if (!is_of_this_boot(run))
+	if (is_of_another_boot(run))
 		return true;
-	return !is_alive(run->pid, run->pid_start) && !is_alive(run->child_pid, run->child_start);
+	return can_see_pids(run) && !is_alive(run->pid, run->pid_start) &&
+	       !is_alive(run->child_pid, run->child_start);
 }
 
 bool run_is_elsewhere(const struct run *run)
@@ -362,8 +375,8 @@ bool run_is_elsewhere(const struct run *run)
 
 bool run_goes_on(const struct run *run)
 {
-	return !run_has_ended(run) && is_of_this_host(run) && is_of_this_boot(run) &&
-	       is_alive(run->child_pid, run->child_start);
+	return !run_has_ended(run) && is_of_this_host(run) && !is_of_another_boot(run) &&
+	       can_see_pids(run) && is_alive(run->child_pid, run->child_start);
 }
 
 /* The last sign of life: what the log, or else the run's own file, was written at. */

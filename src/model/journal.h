@@ -48,6 +48,7 @@ struct run {
 	uint64_t pid_start; /* its start time in ticks since boot */
 	int64_t child_pid;  /* 0: not started */
 	uint64_t child_start;
+	uint64_t pid_ns;  /* the namespace that both pids are of; 0: unknown */
 	char *job_id;	  /* "slurm:4711", or NULL */
 	char *start_time; /* ISO 8601 with offset */
 	char *end_time;	  /* NULL while it runs */
@@ -121,9 +122,9 @@ int journal_load_newest(int stage_dirfd, struct run_list *out, struct err *err);
 int journal_find(int stage_dirfd, const char *id_prefix, struct run *out, struct err *err);
 
 /*
- * Close runs whose process is gone: same host and boot with a dead or reused pid, or same host and
- * another boot. One whose training had ended with 0 becomes "unrecorded". The count in 'closed'.
- * Best effort: an unwritable directory changes nothing.
+ * Close runs whose process is gone: same host, boot and pid namespace with a dead or reused pid, or
+ * same host and another boot. One whose training had ended with 0 becomes "unrecorded". The count
+ * in 'closed'. Best effort: an unwritable directory changes nothing.
  */
 int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed);
 

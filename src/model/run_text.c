@@ -32,10 +32,7 @@ static const struct member names[] = {
 	MEMBER(host),  MEMBER(boot_id), MEMBER(job_id),
 };
 static const struct member process_ids[] = {
-	MEMBER(pid),
-	MEMBER(pid_start),
-	MEMBER(child_pid),
-	MEMBER(child_start),
+	MEMBER(pid), MEMBER(pid_start), MEMBER(child_pid), MEMBER(child_start), MEMBER(pid_ns),
 };
 static const struct member times[] = { MEMBER(start_time), MEMBER(end_time) };
 static const struct member origins[] = { MEMBER(base_model), MEMBER(init_from), MEMBER(log),

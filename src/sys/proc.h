@@ -55,6 +55,12 @@ char *proc_self(void);
 /* Start time of process 'pid' in clock ticks since boot (/proc/PID/stat, field 22), or 0. */
 uint64_t proc_start_time(pid_t pid);
 
+/* True if there is a process 'pid', although /proc may not show those of others (hidepid). */
+bool proc_exists(pid_t pid);
+
+/* The pid namespace of this process (of a container), as a number of this boot; 0: unknown. */
+uint64_t proc_pid_namespace(void);
+
 /* ---- running the training ---- */
 
 enum proc_stream { PROC_STDOUT, PROC_STDERR };

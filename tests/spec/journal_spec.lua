@@ -163,6 +163,31 @@ describe("journal", function()
 			assert.is_false((closed({ host = "elsewhere", pid = dead_pid(), boot_id = "x" })))
 		end)
 
+		it("never one of a host whose name is another, by a pid that is alive or dead here", function()
+			for _, pid in ipairs { file.pid(), dead_pid() } do
+				here.run_id = store.make_id()
+				assert.is_false((closed { host = "elsewhere", pid = pid, pid_start = here.pid_start + 1 }))
+			end
+		end)
+
+		it("never one of another pid namespace, whatever its pids mean here", function()
+			for _, pid in ipairs { file.pid(), dead_pid() } do
+				here.run_id = store.make_id()
+				assert.is_false((closed { pid_ns = 1, pid = pid, pid_start = here.pid_start + 1 }))
+			end
+		end)
+
+		it("one of this pid namespace, and one whose journal does not say", function()
+			local namespace = tonumber(storage.output("stat -L -c %i /proc/self/ns/pid"))
+			assert.is_true((closed { pid_ns = namespace, pid = dead_pid() }))
+			here.pid_ns, here.run_id = nil, store.make_id()
+			assert.is_true((closed { pid = dead_pid() }))
+		end)
+
+		it("one of another pid namespace after another boot", function()
+			assert.is_true((closed { pid_ns = 1, boot_id = "11111111-2222-3333-4444-555555555555" }))
+		end)
+
 		it("never one whose training goes on without its thhost", function()
 			assert.is_false((closed({ pid = dead_pid(), child_pid = file.pid(),
 				child_start = here.pid_start })))

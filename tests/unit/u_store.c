@@ -273,6 +273,7 @@ static void fill_run(lua_State *L, int index, struct run *run)
 	run->pid_start = (uint64_t)int_field(L, index, "pid_start", 0);
 	run->child_pid = int_field(L, index, "child_pid", 0);
 	run->child_start = (uint64_t)int_field(L, index, "child_start", 0);
+	run->pid_ns = (uint64_t)int_field(L, index, "pid_ns", 0);
 	run->exit_code = (int)int_field(L, index, "exit_code", -1);
 	run->last_step = int_field(L, index, "last_step", -1);
 	strv_push(&run->command, "python");
