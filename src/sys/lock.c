@@ -29,6 +29,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546 /* linux/magic.h has it since 5.15 */
+#endif
+
 #define TIMEOUT_MS 60000
 
 /* After a restart an NFS server grants nothing for 90 s (its grace period). */
@@ -386,6 +390,33 @@ static int set_lock(int fd, int command)
 	return fcntl(fd, command, &range);
 }
 
+/*
+ * The locks of FUSE are as good as the program behind it: bindfs with lock forwarding gives one file's
+ * lock to everybody who asks through the same mount. 'fd' has the lock, so a second one must fail.
+ */
+static int check_fuse_lock(int fd, const char *where, struct err *err)
+{
+	struct statfs fs;
+	char self[64];
+	int second;
+	int result;
+
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != FUSE_SUPER_MAGIC)
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	second = open(self, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (second < 0)
+		return err_errno(err, ERR_FAILED, "cannot try the lock of '%s'", where);
+	result = set_lock(second, F_OFD_SETLK);
+	close(second);
+	if (result < 0)
+		return 0;
+	err_set(err, ERR_FAILED,
+		"cannot lock '%s': this FUSE file system gives a lock to two at once", where);
+	err_hint(err, "mount it without lock forwarding, or record below the mount");
+	return -1;
+}
+
 static int lock_error(const char *where, struct err *err)
 {
 	if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL) {
@@ -516,6 +547,8 @@ int lock_acquire(struct lock *lock, int dirfd, const char *name, const char *whe
 			result = err_set(err, ERR_BUSY, "the lock of %s keeps being replaced",
 					 where);
 	} while (result > 0);
+	if (result == 0)
+		result = check_fuse_lock(lock->fd, where, err);
 	if (result == 0)
 		result = write_holder(lock, name, err);
 	if (result < 0)

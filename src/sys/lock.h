@@ -27,8 +27,8 @@ struct lock {
 /*
  * Wait for the lock at most 'timeout_ms'; negative: 60 s, and 150 s on NFS, whose server may be in
  * its grace period. 'where' ("exp_1/stage1_hrds") is for messages. ERR_BUSY
- * names the holder: pid, host, command, since when. ERR_FAILED where the file system has no locks,
- * ERR_INVALID where the lock file is not a regular file.
+ * names the holder: pid, host, command, since when. ERR_FAILED where the file system has no locks, or
+ * such as do not exclude, ERR_INVALID where the lock file is not a regular file.
  */
 int lock_acquire(struct lock *lock, int dirfd, const char *name, const char *where, int timeout_ms,
 		 struct err *err);
