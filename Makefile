@@ -156,7 +156,7 @@ $(BUILD)/gen/embedded.o: $(BUILD)/gen/embedded.c
 
 # ---- what the build needs -----------------------------------------------------------------------
 
-.PHONY: needs deps deps-build deps-torture
+.PHONY: needs deps deps-build deps-torture deps-torture-vm
 needs:
 	@sh config/dev/needs.sh build
 
@@ -165,6 +165,9 @@ deps-build: ## install the Debian packages that a build needs, if any is missing
 
 deps-torture:
 	@sh config/dev/needs.sh install build test torture
+
+deps-torture-vm:
+	@sh config/dev/needs.sh install torture-vm
 
 deps: ## install the Debian packages that build, tests and lints need, if any is missing
 	@sh config/dev/needs.sh install build test

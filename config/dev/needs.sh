@@ -1,5 +1,5 @@
 #!/bin/sh
-# needs.sh GROUP...: fail and name the Debian packages if something of GROUP (build, test, torture) is missing.
+# needs.sh GROUP...: fail and name the Debian packages if something of GROUP (build, test, torture, torture-vm) is missing.
 # needs.sh install GROUP...: install them, saying which.
 # A line: what to look for (pkg:NAME by pkg-config, cmd:NAME in PATH, lua:MODULE), apt package, group.
 set -eu
@@ -29,6 +29,9 @@ py:jsonschema     python3-jsonschema test
 cmd:mkfs.ext4     e2fsprogs        torture
 cmd:xfs_io        xfsprogs         torture
 cmd:clang         clang            torture
+cmd:bindfs        bindfs           torture
+cmd:qemu-system-x86_64 qemu-system-x86 torture-vm
+cmd:busybox       busybox-static   torture-vm
 '
 
 found() {
