@@ -3,6 +3,8 @@
 #include "app/fields.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "model/info.h"
 #include "sys/json.h"
 
 #include <strings.h>
@@ -69,13 +71,23 @@ static void set_leaf(struct fields *kid, char *raw)
 	kid->raw = raw;
 }
 
-static void merge_object(struct fields *fields, const struct json *doc, size_t object)
+/* Names are kept as C strings: one that a NUL ends early would be another's. */
+static int merge_object(struct fields *fields, const char *name, const struct json *doc,
+			size_t object, struct err *err)
 {
-	for (size_t i = json_first(doc, object); i != JSON_NONE; i = json_next(doc, object, i)) {
+	int rc = 0;
+
+	for (size_t i = json_first(doc, object); rc == 0 && i != JSON_NONE;
+	     i = json_next(doc, object, i)) {
 		struct str key = STR_INIT;
 		struct fields *kid;
 
 		json_string(doc, i, &key);
+		if (strlen(key.buf) != key.len) {
+			str_release(&key);
+			return err_set(err, ERR_INVALID, "%s:%zu: NUL in a key", name,
+				       json_line(doc, i));
+		}
 		kid = add_kid(fields, key.buf, key.len);
 		str_release(&key);
 		if (!json_is(doc, i + 1, JSON_OBJECT) || doc->tokens[i + 1].size == 0) {
@@ -84,8 +96,9 @@ static void merge_object(struct fields *fields, const struct json *doc, size_t o
 		}
 		free(kid->raw);
 		kid->raw = NULL;
-		merge_object(kid, doc, i + 1);
+		rc = merge_object(kid, name, doc, i + 1, err);
 	}
+	return rc;
 }
 
 int fields_merge(struct fields *fields, const char *name, const char *text, struct err *err)
@@ -96,15 +109,33 @@ int fields_merge(struct fields *fields, const char *name, const char *text, stru
 	if (result == 0 && !json_is(&doc, 0, JSON_OBJECT))
 		result = err_set(err, ERR_INVALID, "%s: not a JSON object", name);
 	if (result == 0)
-		merge_object(fields, &doc, 0);
+		result = merge_object(fields, name, &doc, 0, err);
 	json_release(&doc);
 	return result;
+}
+
+/* A path that can be printed and read again: no entry may be deeper, and what is no UTF-8 would come
+ * out as another name. */
+static int check_path(const char *path, struct err *err)
+{
+	size_t parts = 1;
+
+	for (const char *p = path; (p = strchr(p, '.')); p++)
+		parts++;
+	if (parts > INFO_VALUE_DEPTH)
+		return err_set(err, ERR_USAGE, "'%.60s...' has %zu parts; %d at most", path, parts,
+			       INFO_VALUE_DEPTH);
+	if (!utf8_is_valid(path, strlen(path)))
+		return err_set(err, ERR_USAGE, "the name '%.200s' is not valid UTF-8", path);
+	return 0;
 }
 
 int fields_set(struct fields *fields, const char *path, const char *raw, struct err *err)
 {
 	const char *whole = path;
 
+	if (check_path(path, err) < 0)
+		return -1;
 	for (;;) {
 		size_t len = strcspn(path, ".");
 

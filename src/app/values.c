@@ -57,15 +57,23 @@ struct string_member {
 static int read_string(const struct string_member *members, size_t n, const struct json *doc,
 		       const char *name, size_t key, struct err *err)
 {
+	struct str text = STR_INIT;
+
 	for (size_t i = 0; i < n; i++) {
 		if (!json_string_is(doc, key, members[i].key))
 			continue;
 		if (json_is(doc, key + 1, JSON_NULL))
 			return 1;
-		free(*members[i].place);
-		*members[i].place = json_string_copy(doc, key + 1);
-		if (!*members[i].place)
+		if (!json_is(doc, key + 1, JSON_STRING))
 			return wrong_type(doc, name, key + 1, members[i].key, "a string", err);
+		json_string(doc, key + 1, &text);
+		if (strlen(text.buf) != text.len) {
+			str_release(&text);
+			return wrong_type(doc, name, key + 1, members[i].key,
+					  "a string without NUL", err);
+		}
+		free(*members[i].place);
+		*members[i].place = str_detach(&text);
 		return 1;
 	}
 	return 0;

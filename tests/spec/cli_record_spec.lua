@@ -269,9 +269,11 @@ describe("record", function()
 			{ 2, "NAME=VALUE", "-m", "=1" }, { 2, "empty name", "-m", "a..b=1" },
 			{ 2, "NAME=VALUE", "-p", "lr" }, { 5, "1.5", "-m", "f1=1.5" },
 			{ 5, "time", "--start-time", "yesterday" }, { 5, "deep", "-m", "a.b.c.d.e.f.g.h.i=1" },
+			{ 2, "32 at most", "-p", ("a."):rep(32) .. "a=1" }, { 2, "32 at most", "-p", ("a."):rep(60000) .. "a=1" },
+			{ 2, "not valid UTF-8", "-m", "f\xEE=1" }, { 2, "not valid UTF-8", "-p", "\xEE.\xEF=1" },
 		}
 		for _, case in ipairs(wrong) do
-			it(("%s %s"):format(case[3], case[4]), function()
+			it(("%s %q"):format(case[3], case[4]:sub(1, 60)), function()
 				t:refused(case[1], case[2], { "record", "stage1", "-d", "x", "--steps", "1", case[3], case[4] })
 			end)
 		end
@@ -281,7 +283,8 @@ describe("record", function()
 			{ 5, "stdin:1", "{" }, { 5, "'steps' must be", '{"steps": 1.5}' },
 			{ 5, "'metrics' must be", '{"metrics": [1]}' }, { 5, "'tags' must be", '{"tags": "x"}' },
 			{ 5, "a string", '{"dataset": 7}' }, { 5, "'epochs' must be", '{"epochs": "2"}' },
-			{ 5, "stdin", "" },
+			{ 5, "stdin", "" }, { 5, "NUL in a key", '{"metrics": {"a\\u0000b": 1, "a\\u0000c": 2}}' },
+			{ 5, "a string without NUL", '{"dataset": "hrds\\u0000x"}' },
 		}
 		for _, case in ipairs(inputs) do
 			it("JSON input " .. case[3], function()
