@@ -73,7 +73,7 @@ local function final_evaluation(ctx, facts, console)
 	end
 	local at_best = run.best and hf.eval_at(run, run.best.step)
 	if at_best then
-		return metrics.strip(at_best, "eval_"), ("%s: evaluation at the best step %d, eval_"):format(
+		return metrics.strip(at_best, "eval_"), ("%s: evaluation at the best step %s, eval_"):format(
 			from, run.best.step)
 	end
 	local best = metrics.best(run.evals, "eval_macro_f1", "max")

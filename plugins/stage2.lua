@@ -4,6 +4,7 @@
 -- extract_line_features.py; without a log the pickles' names still give the number of chunks.
 local check = require("th.check")
 local home = require("th.home")
+local num = require("th.num")
 local runlog = require("th.runlog")
 
 ---@type th.StagePlugin
@@ -40,7 +41,7 @@ end
 local function count(name)
 	return function(run, value)
 		if run.split then
-			run.split[name] = tonumber(value)
+			run.split[name] = num.int(value)
 		end
 	end
 end
@@ -49,7 +50,7 @@ local RULES = {
 	{ find = "使用设备: ", start = true },
 	{ find = "模型路径: ", match = "模型路径: (.+)", on = function(run, path) run.model = path end },
 	{ find = "实际页面数", match = "train: (%d+), validation: (%d+)", on = function(run, train, val)
-		run.planned = tonumber(train) + tonumber(val)
+		run.planned = (num.int(train) or 0) + (num.int(val) or 0)
 	end },
 	{ find = "集的文档级别特征", match = "开始提取 (%S+) 集", on = begin_split },
 	{ find = "总页面数: ", match = "总页面数: (%d+)", on = count("pages") },
@@ -57,7 +58,7 @@ local RULES = {
 	{ find = "总文档数: ", match = "总文档数: (%d+)", on = count("num_documents") },
 	{ find = "保存的chunk文件数: ", match = "文件数: (%d+)", on = count("num_chunks") },
 	{ find = "✓ 完成！共提取 ", match = "共提取 (%d+) 页", finish = true, on = function(run, pages)
-		run.pages = tonumber(pages)
+		run.pages = num.int(pages)
 	end },
 	{ find = "✓ 全部完成!", finish = true },
 	{ find = "Feature extraction completed successfully!", finish = true, close = true },

@@ -3,6 +3,7 @@
 -- The metrics are those of the best validation epoch, because best_model.pt is that epoch's model.
 local check = require("th.check")
 local home = require("th.home")
+local num = require("th.num")
 local runlog = require("th.runlog")
 
 ---@type th.StagePlugin
@@ -33,7 +34,7 @@ local FIXED = { optimizer = "Adam", dropout = 0.1, seed = 42 } -- constants of t
 
 local RULES = home.epoch_rules({
 	{ find = "训练集: ", match = "训练集: (%d+) ", on = function(run, size)
-		run.train_size = tonumber(size)
+		run.train_size = num.int(size)
 	end },
 })
 

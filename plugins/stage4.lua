@@ -4,6 +4,7 @@
 -- steps that ran can exceed the plan by far; they are counted from epochs and batches.
 local check = require("th.check")
 local home = require("th.home")
+local num = require("th.num")
 local runlog = require("th.runlog")
 
 ---@type th.StagePlugin
@@ -40,13 +41,13 @@ local CLASSES = { "none", "connect", "contain", "equality" }
 local REPORT_ROW = "^%s*(%a+)%s+[%d.]+%s+[%d.]+%s+([%d.]+)%s+%d+%s*$"
 
 local function keep_size(run, size)
-	run.train_size = tonumber(size)
+	run.train_size = num.int(size)
 end
 
 local function keep_batch(run, done, total)
 	local epoch = home.current(run)
 	if epoch then
-		epoch.done, epoch.total = tonumber(done), tonumber(total)
+		epoch.done, epoch.total = num.int(done), num.int(total)
 	end
 end
 
@@ -66,7 +67,7 @@ end
 
 local OWN_RULES = {
 	{ find = "开始训练（最多", match = "最多 (%d+) 步", on = function(run, max_steps)
-		run.max_steps = tonumber(max_steps)
+		run.max_steps = num.int(max_steps)
 	end },
 	{ find = "训练集大小: ", match = "训练集大小: (%d+)", on = keep_size },
 	{ find = "Step [", match = "Step %[(%d+)/(%d+)%]", on = keep_batch },

@@ -39,7 +39,7 @@ local function keep_record(run, message)
 end
 
 local function keep_saved(run, step)
-	run.saved_step = math.max(run.saved_step or 0, tonumber(step))
+	run.saved_step = math.max(run.saved_step or 0, num.int(step) or 0)
 end
 
 local RULES = {

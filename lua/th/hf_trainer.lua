@@ -101,7 +101,7 @@ end
 --- Which eval_* of the record has the value? Sorted, so that a tie has one answer.
 local function metric_with(record, value)
 	for _, key in ipairs(metrics.sorted_keys(record)) do
-		if key:find("^eval_") and record[key] == value then
+		if type(key) == "string" and key:find("^eval_") and record[key] == value then
 			return key
 		end
 	end
@@ -114,7 +114,7 @@ local function find_best(state, evals)
 	if not value then
 		return nil
 	end
-	local step = tonumber(checkpoint and checkpoint:match("^checkpoint%-(%d+)$"))
+	local step = num.int(checkpoint and checkpoint:match("^checkpoint%-(%d+)$"))
 	local best = { value = value, step = step, checkpoint = checkpoint }
 	for pass = 1, 2 do
 		for _, record in ipairs(evals) do

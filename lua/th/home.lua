@@ -140,13 +140,16 @@ function M.current(run)
 end
 
 local function begin_epoch(run, number, planned)
-	number = tonumber(number)
+	number = num.int(number)
+	if not number then
+		return -- more than 64 bits count no epoch
+	end
 	local last = M.current(run)
 	if last and number <= last.number then
 		M.new_run(run) -- another run appended without its first lines
 	end
 	run.epochs[#run.epochs + 1] = { number = number }
-	run.num_epochs = tonumber(planned)
+	run.num_epochs = num.int(planned)
 end
 
 local function with_epoch(key)

@@ -15,10 +15,15 @@ local function civil(days)
 	return year_of_era + era * 400 + (month <= 2 and 1 or 0), month, day
 end
 
+local YEAR_1, YEAR_10000 = -62135596800, 253402300800
+
 --- Seconds since 1970 (UTC) to "2025-11-13T11:07:09+00:00".
 ---@param seconds number
----@return string
+---@return string? iso nil for what is not in the years 1 to 9999
 function M.from_unix(seconds)
+	if not (seconds >= YEAR_1 and seconds < YEAR_10000) then -- NaN is neither
+		return nil
+	end
 	local whole = math.floor(seconds)
 	local year, month, day = civil(whole // 86400)
 	local rest = whole % 86400

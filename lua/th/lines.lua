@@ -154,12 +154,13 @@ function M.tqdm(segment)
 		done, total = next_done or done, next_total or total
 		at = segment:find("%|", at + 2, true)
 	end
-	if not done then
+	done, total = num.int(done), num.int(total)
+	if not done or not total then
 		return nil
 	end
 	-- 200 bytes hold any label, and keep the pattern cheap on a hostile line
 	local label = segment:sub(math.max(1, first - 200), first - 1):match("^(.-):?%s*%d*$")
-	return { label = label, done = tonumber(done), total = tonumber(total) }
+	return { label = label, done = done, total = total }
 end
 
 return M

@@ -95,16 +95,25 @@ function M.mean(values)
 	return #values > 0 and sum / #values or nil
 end
 
---- The keys of a table of strings in a fixed order, so that a plugin's output never depends on
--- the order of `pairs`.
----@param map table<string, any>
----@return string[]
+local function key_before(a, b)
+	if type(a) == type(b) then
+		return a < b
+	end
+	return type(a) == "number"
+end
+
+--- The keys of a table in a fixed order, so that a plugin's output never depends on the order of
+-- `pairs`: numbers, then strings. Keys of other types (a printed dict may have them) are left out.
+---@param map table<any, any>
+---@return (number|string)[]
 function M.sorted_keys(map)
 	local keys = {}
 	for key in pairs(map) do
-		keys[#keys + 1] = key
+		if type(key) == "string" or type(key) == "number" then
+			keys[#keys + 1] = key
+		end
 	end
-	table.sort(keys)
+	table.sort(keys, key_before)
 	return keys
 end
 

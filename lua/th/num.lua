@@ -88,7 +88,11 @@ function M.any(text)
 	if type(text) == "number" then
 		return text
 	end
-	return M.int(text) or M.float(text)
+	local value = M.int(text)
+	if value then
+		return value
+	end
+	return M.float(text)
 end
 
 --- "85.1%" -> 0.851, shifted as decimal text so that no digit is lost to a division.

@@ -58,6 +58,9 @@ local function read_members(text, pos, closer, depth)
 		end
 		pos = skip_blanks(text, pos)
 		if closer == "}" and text:sub(pos, pos) == ":" then
+			if value ~= value then
+				fail("nan cannot be a key", pos)
+			end
 			key = value
 			value, pos = read_value(text, skip_blanks(text, pos + 1), depth + 1)
 			pos = skip_blanks(text, pos)

@@ -82,9 +82,9 @@ end
 local function read_tensor(data)
 	local kind, text, number
 	for field, wire, value in fields(data) do
-		if field == 1 then
+		if field == 1 and wire == VARINT then
 			kind = value
-		elseif field == 8 then
+		elseif field == 8 and wire == BYTES then
 			text = text or value
 		elseif (field == 4 or field == 5) and (wire == BYTES or wire == FIXED32) and #value >= 4 then
 			number = unpack("<f", value)
@@ -97,7 +97,7 @@ end
 local function read_value(data)
 	local tag, number, text
 	for field, wire, value in fields(data) do
-		if field == 1 then
+		if field == 1 and wire == BYTES then
 			tag = value
 		elseif field == 2 and wire == FIXED32 then
 			number = unpack("<f", value)
@@ -109,8 +109,8 @@ local function read_value(data)
 end
 
 local function add_summary(log, step, summary)
-	for field, _, value in fields(summary) do
-		if field == 1 then
+	for field, wire, value in fields(summary) do
+		if field == 1 and wire == BYTES then
 			local tag, number, text = read_value(value)
 			if tag and number then
 				local series = log.scalars[tag] or {}
