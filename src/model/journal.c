@@ -201,6 +201,15 @@ static int compare_runs(const void *a, const void *b)
 	return strcmp(((const struct run *)a)->run_id, ((const struct run *)b)->run_id);
 }
 
+/* "PATH:1:5: what is wrong" */
+static void add_broken(struct strv *broken, const char *name, const struct err *err)
+{
+	if (has_prefix(err->msg, name))
+		strv_pushf(broken, JOURNAL_DIR "/runs/%s", err->msg);
+	else
+		strv_pushf(broken, JOURNAL_DIR "/runs/%s: %s", name, err->msg);
+}
+
 static void load_names(int runs, const struct strv *names, struct run_list *out,
 		       struct strv *broken)
 {
@@ -214,7 +223,7 @@ static void load_names(int runs, const struct strv *names, struct run_list *out,
 		if (read_run(runs, names->v[i], &out->v[out->n], NULL, &err) == 0)
 			out->n++;
 		else if (broken && err.code != ERR_NOT_FOUND)
-			strv_pushf(broken, JOURNAL_DIR "/runs/%s", names->v[i]);
+			add_broken(broken, names->v[i], &err);
 	}
 	if (out->n > 1) /* ids begin with the time of their making */
 		qsort(out->v, out->n, sizeof(*out->v), compare_runs);

@@ -110,7 +110,7 @@ struct run_list {
 
 /*
  * All runs, oldest first. A file that cannot be read or parsed does not hide the others: it is
- * named in 'broken' (may be NULL). No journal at all is an empty list.
+ * named in 'broken' with the cause (may be NULL). No journal at all is an empty list.
  */
 int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err);
 void run_list_release(struct run_list *list);
