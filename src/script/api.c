@@ -91,6 +91,14 @@ static int push_failure(lua_State *L, const char *code, const char *input, const
 	return 2;
 }
 
+/* Why there is no descriptor, as the end of a sentence. */
+static const char *why_not(const struct api_file *file)
+{
+	if (file->is_dir)
+		return "is a directory";
+	return file->why ? file->why : "cannot be read";
+}
+
 /* The file meant by the arguments (input, [name]), or NULL with nil and an error pushed. */
 /* [-0, +0|2, e] */
 static const struct api_file *find_file(lua_State *L, const struct api_input *input)
@@ -115,10 +123,7 @@ static const struct api_file *find_file(lua_State *L, const struct api_input *in
 		message = lua_pushfstring(L, "'%s' is a directory", file->name);
 		push_failure(L, "is_directory", input->name, file->name, message);
 	} else if (file->fd < 0) {
-		message = lua_pushfstring(L,
-					  "'%s' was not opened: too many files match, or it "
-					  "cannot be read",
-					  file->name);
+		message = lua_pushfstring(L, "'%s' %s", file->name, why_not(file));
 		push_failure(L, "not_opened", input->name, file->name, message);
 	} else {
 		message = lua_pushfstring(L, "'%s' is larger than 64 MiB", file->name);
@@ -169,7 +174,7 @@ static int ctx_lines(lua_State *L)
 		return luaL_error(L, "ctx:lines: input '%s' matches no file; ask ctx:has first",
 				  input->name);
 	if (file->fd < 0)
-		return luaL_error(L, "ctx:lines: '%s' cannot be read", file->name);
+		return luaL_error(L, "ctx:lines: '%s' %s", file->name, why_not(file));
 	lines_push(L, file->fd, 3, lua_gettop(L));
 	return 1;
 }

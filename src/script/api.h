@@ -14,7 +14,8 @@ struct api_file {
 	char *name;  /* relative to the stage directory */
 	char *mtime; /* ISO 8601 */
 	int64_t size;
-	int fd; /* -1: a directory, or not opened (see inputs.h) */
+	int fd;	   /* -1: a directory, or not opened (see inputs.h) */
+	char *why; /* it was not */
 	bool is_dir;
 };
 

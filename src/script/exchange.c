@@ -102,6 +102,8 @@ static void write_input(struct jsonw *w, const struct input *input)
 		jsonw_pair_string(w, "mtime", file->mtime);
 		jsonw_pair_int(w, "size", file->size);
 		jsonw_pair_int(w, "fd", file->place < 0 ? -1 : SPAWN_FIRST_PASSED + file->place);
+		if (file->place < 0 && file->why)
+			jsonw_pair_string(w, "why", file->why);
 		jsonw_key(w, "dir");
 		jsonw_bool(w, file->is_dir);
 		jsonw_end(w);
@@ -234,7 +236,8 @@ static int take_error(const struct exchange *x, size_t error, struct err *err)
 	char *message = json_string_copy(&x->doc, json_member(&x->doc, error, "message"));
 	char *hint = json_string_copy(&x->doc, json_member(&x->doc, error, "hint"));
 
-	err_set(err, ERR_PLUGIN, "%s", message ? message : "the worker failed without a message");
+	err_set(err, ERR_PLUGIN, "%s",
+		message && message[0] ? message : "the worker failed without a message");
 	if (hint && hint[0])
 		err_hint(err, "%s", hint);
 	err_path(err, x->plugins[0]->path);

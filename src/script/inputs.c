@@ -97,11 +97,20 @@ static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 	struct stat st;
 	int fd;
 
-	if (!file->is_regular || file->place >= 0 || inputs->n_fds == SPAWN_MAX_PASSED)
+	if (file->place >= 0)
 		return;
+	file->why = "is not a regular file";
+	if (!file->is_regular)
+		return;
+	if (inputs->n_fds == SPAWN_MAX_PASSED) {
+		file->why = "was not opened: too many files match";
+		return;
+	}
 	fd = open_name(dirfd, file->name, &ignored);
-	if (fd < 0)
+	if (fd < 0) {
+		file->why = "cannot be read";
 		return;
+	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) { /* it was one when we looked */
 		close(fd);
 		return;

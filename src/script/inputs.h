@@ -16,7 +16,8 @@ struct input_file {
 	char mtime[40];
 	int64_t mtime_ns;
 	int64_t size;
-	int place; /* in 'fds'; -1: not opened */
+	int place;	 /* in 'fds'; -1: not opened */
+	const char *why; /* it was not opened, as the end of a sentence; static */
 	bool is_dir;
 	bool is_regular;
 };

@@ -6,7 +6,7 @@
  *	 "plugins":[{"kind","name","path"}],
  *	 "sources":[{"plugin":0|1|-1,"module","path","size"}],
  *	 "entry":{...}, "ctx":{"exp","now","dir_name","argv":[...]}, "config":{...},
- *	 "inputs":[{"name","chosen","files":[{"name","mtime","size","fd","dir"}]}]}
+ *	 "inputs":[{"name","chosen","files":[{"name","mtime","size","fd","why","dir"}]}]}
  *
  * The worker answers with one JSON object: "plan" (describe), "result" and "hyperparams" (call),
  * "issues", or "error":{"message","hint"}; always "infos" and "warnings". On stderr it notes what it
@@ -119,6 +119,7 @@ static void read_files(const struct json *doc, size_t list, struct api_input *in
 					   .mtime = text_of(doc, i, "mtime"),
 					   .size = integer(doc, i, "size"),
 					   .fd = (int)integer(doc, i, "fd"),
+					   .why = text_of(doc, i, "why"),
 					   .is_dir = json_is(doc, json_member(doc, i, "dir"),
 							     JSON_TRUE) };
 	}
