@@ -2,14 +2,18 @@
 
 #include "app/events.h"
 
-#include "base/mem.h"
 #include "sys/json.h"
 
 #include <math.h>
 #include <unistd.h>
 
-#define READ_SIZE (1 << 20)    /* a tick must stay short whatever the child writes */
-#define LINE_LIMIT (256 << 10) /* a longer line is not an event */
+/* A tick must stay short whatever the child writes; a longer line is not an event. */
+#ifndef EVENTS_BLOCK
+#define EVENTS_BLOCK (1 << 20)
+#endif
+#ifndef EVENTS_LINE
+#define EVENTS_LINE (256 << 10)
+#endif
 
 typedef void setter(void *arg, const char *name, double value);
 
@@ -120,7 +124,7 @@ static void take_lines(struct events *events, setter *set, void *arg)
 		start += len + 1;
 	}
 	str_splice(&events->partial, 0, start, "", 0);
-	if (events->partial.len > LINE_LIMIT) {
+	if (events->partial.len > EVENTS_LINE) {
 		events->bad_lines++;
 		str_clear(&events->partial);
 	}
@@ -128,20 +132,20 @@ static void take_lines(struct events *events, setter *set, void *arg)
 
 bool events_read(struct events *events, setter *set, void *arg)
 {
-	char *buf;
+	struct str *partial = &events->partial;
 	ssize_t n;
 
 	if (events->fd < 0)
 		return false;
-	buf = xmalloc(READ_SIZE);
-	n = pread(events->fd, buf, READ_SIZE, events->offset);
+	str_reserve(partial, EVENTS_BLOCK);
+	n = pread(events->fd, partial->buf + partial->len, EVENTS_BLOCK, events->offset);
 	if (n > 0) {
 		events->offset += n;
-		str_add(&events->partial, buf, (size_t)n);
+		partial->len += (size_t)n;
+		partial->buf[partial->len] = '\0';
 		take_lines(events, set, arg);
 	}
-	free(buf);
-	return n == READ_SIZE;
+	return n == EVENTS_BLOCK;
 }
 
 void events_finish(struct events *events, setter *set, void *arg)
