@@ -215,6 +215,7 @@ cov: ## which lines the tests reach (build/cov/index.html)
 	@gcovr --root . --object-directory build/cov --filter 'src/' --html-details build/cov/index.html --print-summary
 
 include tests/torture/oom.mk
+include tests/fuzz/fuzz.mk
 
 # ---- installation -------------------------------------------------------------------------------
 
