@@ -51,6 +51,7 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	va_list args;
 
 	err->code = code;
+	err->number = 0;
 	va_start(args, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, args);
 	va_end(args);
@@ -64,6 +65,7 @@ int err_errno(struct err *err, enum err_code code, const char *fmt, ...)
 	size_t len;
 
 	err->code = code;
+	err->number = saved;
 	va_start(args, fmt);
 	vsnprintf(err->msg, sizeof(err->msg), fmt, args);
 	va_end(args);

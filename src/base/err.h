@@ -35,6 +35,7 @@ struct err {
 	char msg[1536];
 	char hint[768];
 	char path[512];
+	int number; /* errno of the cause, for err_errno(); else 0 */
 };
 
 #define ERR_INIT                                                    \

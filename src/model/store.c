@@ -284,10 +284,22 @@ static bool is_elsewhere(const struct store_request *request)
 	return elsewhere;
 }
 
+static enum store_result lock_and_append(struct append *a)
+{
+	const struct store_request *request = a->request;
+	enum store_result result = STORE_UNCHANGED;
+
+	if (lock_acquire(&a->lock, request->dirfd, RECORD_LOCK, request->where,
+			 request->lock_timeout_ms, a->err) == 0)
+		result = append_locked(a);
+	lock_release(&a->lock);
+	return result;
+}
+
 static enum store_result append_to(const struct store_request *request, bool refuse_same,
 				   struct info_summary *after, struct err *err)
 {
-	enum store_result result = STORE_UNCHANGED;
+	enum store_result result;
 	bool was_elsewhere = is_elsewhere(request); /* a 'path' for show: nothing to compare */
 	struct info_summary unused = { .n_entries = 0 };
 	struct err own = ERR_INIT;
@@ -302,10 +314,12 @@ static enum store_result append_to(const struct store_request *request, bool ref
 	};
 
 	*a.after = (struct info_summary){ .n_entries = 0 };
-	if (lock_acquire(&a.lock, request->dirfd, RECORD_LOCK, request->where,
-			 request->lock_timeout_ms, &own) == 0)
-		result = append_locked(&a);
-	lock_release(&a.lock);
+	result = lock_and_append(&a);
+	/* Over NFS another host has replaced what we had open: its successor has the name now. */
+	if (result == STORE_UNCHANGED && own.number == ESTALE) {
+		own = (struct err)ERR_INIT;
+		result = lock_and_append(&a);
+	}
 	if (result == STORE_UNCHANGED)
 		say_unchanged(&a);
 	else if (!was_elsewhere && is_elsewhere(request))
@@ -598,8 +612,11 @@ enum store_result store_unspool(const char *spool_path, int lock_timeout_ms,
 	if (spooled_read(&s, spool_path, err) == 0)
 		result = unspool(&s, lock_timeout_ms, after, err);
 	if ((result == STORE_DONE || result == STORE_ALREADY) &&
-	    remove_spooled(spool_path, &removal) < 0)
-		log_warn("the entry is recorded, but its spool file stays: %s", removal.msg);
+	    remove_spooled(spool_path, &removal) < 0) {
+		*err = removal;
+		err_prefix(err, "%s: the entry is recorded, but its spool file stays", spool_path);
+		result = STORE_NOT_DURABLE;
+	}
 	spooled_release(&s);
 	return result;
 }

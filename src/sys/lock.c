@@ -488,10 +488,14 @@ static int wait_for(struct wait *wait, int fd, struct err *err)
 {
 	struct alarm alarm;
 	int result;
+	int rc;
 
-	if (set_lock(fd, F_OFD_SETLK) == 0)
+	do
+		rc = set_lock(fd, F_OFD_SETLK);
+	while (rc < 0 && errno == EINTR);
+	if (rc == 0)
 		return 0;
-	if (!is_held(errno) && errno != EINTR)
+	if (!is_held(errno))
 		return lock_error(wait->where, err);
 	if (clock_monotonic_ms() >= wait->deadline)
 		return give_up(wait, fd, err);
@@ -563,7 +567,8 @@ int lock_check(struct lock *lock, struct err *err)
 	ssize_t n = read_line(lock->fd, line);
 
 	if (n < 0 || set_lock(lock->fd, F_OFD_SETLK) < 0 || fstat(lock->fd, &st) < 0)
-		return err_errno(err, ERR_BUSY, "the lock was lost");
+		return err_errno(err, n >= 0 && is_held(errno) ? ERR_BUSY : ERR_FAILED,
+				 "the lock was lost");
 	if (st.st_nlink == 0)
 		return err_set(err, ERR_BUSY, "the lock was lost: its file was removed");
 	if (!memmem(line, (size_t)n, lock->nonce, strlen(lock->nonce)))
