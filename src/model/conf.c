@@ -295,29 +295,29 @@ static int check_owner(const char *path, const char *dir, struct err *err)
 	return err_hint(err, "'chmod o-w' it, or name it with --config if you trust it");
 }
 
-/* The nearest thhost.ini from 'start' upwards, or NULL. */
-static char *find_project(const char *start)
+/* The nearest thhost.ini from 'start' upwards in 'found', or NULL. */
+static int find_project(const char *start, char **found, struct err *err)
 {
 	char *dir = path_absolute(start);
+	int result = 0;
 
-	for (;;) {
+	*found = NULL;
+	while (dir) {
 		char *path = path_join(dir, FILE_NAME);
-		char *up;
+		char *up = path_dir(dir);
 
-		if (access(path, F_OK) == 0) {
-			free(dir);
-			return path;
+		result = path_exists(path, NULL, err);
+		if (result > 0)
+			*found = xstrdup(path);
+		if (result || strcmp(up, dir) == 0) {
+			free(up);
+			up = NULL;
 		}
 		free(path);
-		up = path_dir(dir);
-		if (strcmp(up, dir) == 0) {
-			free(up);
-			free(dir);
-			return NULL;
-		}
 		free(dir);
 		dir = up;
 	}
+	return result < 0 ? -1 : 0;
 }
 
 static const char *variable(const char *name)
@@ -338,7 +338,8 @@ static int load_user(struct conf *conf, struct err *err)
 		return 0;
 	path = xdg ? xstrf("%s/thhost/" FILE_NAME, xdg)
 		   : xstrf("%s/.config/thhost/" FILE_NAME, home);
-	if (access(path, F_OK) == 0)
+	rc = path_exists(path, NULL, err);
+	if (rc > 0)
 		rc = load_file(conf, path, err);
 	free(path);
 	return rc;
@@ -347,11 +348,15 @@ static int load_user(struct conf *conf, struct err *err)
 static int load_project(struct conf *conf, const char *file, const char *start, struct err *err)
 {
 	const char *named = file ? file : variable("THHOST_CONFIG");
-	char *path = named ? path_absolute(named) : find_project(start);
+	char *path = NULL;
 	int rc = 0;
 
+	if (named)
+		path = path_absolute(named);
+	else
+		rc = find_project(start, &path, err);
 	if (!path)
-		return 0;
+		return rc;
 	conf->project_dir = path_dir(path);
 	if (!named)
 		rc = check_owner(path, conf->project_dir, err);

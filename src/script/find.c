@@ -22,18 +22,21 @@ static const struct {
 	{ "import", "import" },
 };
 
-static bool is_file(const char *path)
+/* 1 or 0; -1: it cannot be told. */
+static int is_file(const char *path, struct err *err)
 {
-	struct stat st;
+	mode_t mode = 0;
+	int result = path_exists(path, &mode, err);
 
-	return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+	return result > 0 ? !S_ISDIR(mode) : result;
 }
 
-static bool is_dir(const char *path)
+static int is_dir(const char *path, struct err *err)
 {
-	struct stat st;
+	mode_t mode = 0;
+	int result = path_exists(path, &mode, err);
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return result > 0 ? S_ISDIR(mode) : result;
 }
 
 static void add_file(struct plugin_set *set, const char *kind, char *name, const char *path)
@@ -55,28 +58,39 @@ static bool is_place(const char *name)
 	return false;
 }
 
+/* NAME/init.lua */
+static int consider_dir(struct plugin_set *set, const char *kind, const char *path,
+			const char *name, struct err *err)
+{
+	char *init = path_join(path, "init.lua");
+	int result = is_dir(path, err);
+
+	if (result > 0)
+		result = is_file(init, err);
+	if (result > 0)
+		add_file(set, kind, xstrdup(name), init);
+	free(init);
+	return result < 0 ? -1 : 0;
+}
+
 /* One name in a plugin directory: NAME.lua, or NAME/ with an init.lua. */
-static void consider(struct plugin_set *set, const char *kind, const char *dir, const char *entry)
+static int consider(struct plugin_set *set, const char *kind, const char *dir, const char *entry,
+		    struct err *err)
 {
 	char *path = path_join(dir, entry);
 	struct err ignored = ERR_INIT;
-	char *name;
+	int result = 0;
 
-	if (path_check_name("plugin", entry, &ignored) < 0) {
-		free(path);
-		return;
-	}
-	if (has_suffix(entry, ".lua") && entry[4] && is_file(path)) {
-		name = xstrndup(entry, strlen(entry) - 4);
-		add_file(set, kind, name, path);
-	} else if (!is_place(entry) && is_dir(path)) {
-		char *init = path_join(path, "init.lua");
-
-		if (is_file(init))
-			add_file(set, kind, xstrdup(entry), init);
-		free(init);
+	if (path_check_name("plugin", entry, &ignored) == 0) {
+		if (has_suffix(entry, ".lua") && entry[4])
+			result = is_file(path, err);
+		if (result > 0)
+			add_file(set, kind, xstrndup(entry, strlen(entry) - 4), path);
+		else if (result == 0 && !is_place(entry))
+			result = consider_dir(set, kind, path, entry, err);
 	}
 	free(path);
+	return result < 0 ? -1 : 0;
 }
 
 static int search_dir(struct plugin_set *set, const char *kind, const char *dir, struct err *err)
@@ -85,8 +99,9 @@ static int search_dir(struct plugin_set *set, const char *kind, const char *dir,
 	int fd;
 	int result;
 
-	if (!is_dir(dir))
-		return 0;
+	result = is_dir(dir, err);
+	if (result <= 0)
+		return result;
 	if (source_check_dir(dir, err) < 0)
 		return -1;
 	fd = path_open_dir(dir, err);
@@ -95,7 +110,7 @@ static int search_dir(struct plugin_set *set, const char *kind, const char *dir,
 	result = path_list(fd, &names, err);
 	close(fd);
 	for (size_t i = 0; i < names.n && result == 0; i++)
-		consider(set, kind, dir, names.v[i]);
+		result = consider(set, kind, dir, names.v[i], err);
 	strv_release(&names);
 	return result;
 }
@@ -187,11 +202,16 @@ static void place_of(const char *path, const char **kind, char **name)
 static int add_named(struct plugin_set *set, const char *path, struct err *err)
 {
 	char *init = path_join(path, "init.lua");
-	const char *file = is_dir(path) ? init : path;
+	int result = is_dir(path, err);
+	const char *file = result > 0 ? init : path;
 	const char *kind;
 	char *name;
-	int result = 0;
 
+	if (result < 0) {
+		free(init);
+		return -1;
+	}
+	result = 0;
 	if (access(file, F_OK) < 0) {
 		result = err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_PLUGIN,
 				   "cannot open plugin '%s'", path);

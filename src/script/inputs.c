@@ -3,9 +3,11 @@
 #include "script/inputs.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "sys/path.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,18 +27,32 @@ static int open_name(int dirfd, const char *name, struct err *err)
 	return path_open_beneath(dirfd, name, flags, err);
 }
 
-static bool look_at(int dirfd, const char *name, struct input_file *out)
+/* What is not there, or not for us, the plugin has to do without; an error is no absence. */
+static int cannot_look(const struct err *why, struct err *err)
 {
-	struct err ignored = ERR_INIT;
+	if (why->number == EACCES)
+		log_warn("passed over: %s", why->msg);
+	if (path_is_absent(why->number) || why->number == ENXIO)
+		return 0;
+	*err = *why;
+	return -1;
+}
+
+/* 1: it is there, 0: it is not, or not for us; -1: it cannot be told. */
+static int look_at(int dirfd, const char *name, struct input_file *out, struct err *err)
+{
+	struct err own = ERR_INIT;
 	size_t len = strlen(name);
-	int fd = open_name(dirfd, name, &ignored);
+	int fd = open_name(dirfd, name, &own);
 	struct stat st;
 	bool ok = fd >= 0 && fstat(fd, &st) == 0;
 
+	if (!ok)
+		err_errno(&own, ERR_FAILED, "cannot look at '%s'", name);
 	if (fd >= 0)
 		close(fd);
 	if (!ok)
-		return false;
+		return cannot_look(&own, err);
 	*out = (struct input_file){ .name = xstrndup(name, len - (len && name[len - 1] == '/')),
 				    .size = S_ISREG(st.st_mode) ? st.st_size : 0,
 				    .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) +
@@ -45,7 +61,7 @@ static bool look_at(int dirfd, const char *name, struct input_file *out)
 				    .is_dir = S_ISDIR(st.st_mode),
 				    .is_regular = S_ISREG(st.st_mode) };
 	clock_format(st.st_mtim.tv_sec, out->mtime);
-	return true;
+	return 1;
 }
 
 /* The names of the run's log. */
@@ -83,9 +99,12 @@ static int find_input(struct input *input, const struct plugin_input *declared,
 
 	*input = (struct input){ .name = declared->name };
 	input->files = xcalloc(names.n + 1, sizeof(*input->files));
-	for (size_t i = 0; i < names.n && result == 0; i++)
-		if (look_at(call->dirfd, names.v[i], &input->files[input->n]))
-			input->n++;
+	for (size_t i = 0; i < names.n && result == 0; i++) {
+		int is_there = look_at(call->dirfd, names.v[i], &input->files[input->n], err);
+
+		input->n += is_there > 0;
+		result = is_there < 0 ? -1 : 0;
+	}
 	input->chosen = choose(input, is_log);
 	strv_release(&names);
 	return result;

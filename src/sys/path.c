@@ -2,12 +2,14 @@
 
 #include "sys/path.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -343,6 +345,40 @@ int path_make_dir(int dirfd, const char *name, bool *made, struct err *err)
 	return 0;
 }
 
+bool path_is_absent(int number)
+{
+	return number == ENOENT || number == ENOTDIR || number == ELOOP || number == EXDEV ||
+	       number == EACCES;
+}
+
+int path_exists(const char *path, mode_t *mode, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0) {
+		if (mode)
+			*mode = st.st_mode;
+		return 1;
+	}
+	if (path_is_absent(errno))
+		return 0;
+	return err_errno(err, ERR_FAILED, "cannot look at '%s'", path);
+}
+
+int path_list_error(int dirfd, struct err *err)
+{
+	char link[64];
+	char path[PATH_MAX];
+	int saved = errno;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+	len = dirfd >= 0 ? readlink(link, path, sizeof(path) - 1) : -1;
+	path[len > 0 ? len : 0] = '\0';
+	errno = saved;
+	return err_errno(err, ERR_FAILED, "cannot list the directory '%s'", path);
+}
+
 int path_list(int dirfd, struct strv *names, struct err *err)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -350,7 +386,7 @@ int path_list(int dirfd, struct strv *names, struct err *err)
 	struct dirent *entry;
 
 	if (!dir) {
-		err_errno(err, ERR_FAILED, "cannot list a directory");
+		path_list_error(dirfd, err);
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -359,7 +395,7 @@ int path_list(int dirfd, struct strv *names, struct err *err)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			strv_push(names, entry->d_name);
 	if (errno) {
-		err_errno(err, ERR_FAILED, "cannot list a directory");
+		path_list_error(dirfd, err);
 		closedir(dir);
 		return -1;
 	}
@@ -408,33 +444,49 @@ static bool component_matches(const char *pattern, const char *name)
 	return !*pattern;
 }
 
-/* Add each name in 'parent' that matches; a parent that cannot be listed matches nothing. */
-static void glob_directory(int dirfd, const char *parent, const char *pattern, struct strv *out)
+/* 0 with 'fd' -1: there is no such thing that we could open. */
+static int open_or_absent(int dirfd, const char *name, int flags, int *fd, struct err *err)
 {
-	struct err ignored = ERR_INIT;
-	struct strv names = STRV_INIT;
-	int fd = path_open_beneath(dirfd, parent, O_RDONLY | O_DIRECTORY, &ignored);
+	struct err own = ERR_INIT;
 
-	if (fd < 0)
-		return;
-	if (path_list(fd, &names, &ignored) == 0)
-		for (size_t i = 0; i < names.n; i++)
-			if (component_matches(pattern, names.v[i]))
-				strv_push_take(out, path_join(parent, names.v[i]));
-	strv_release(&names);
-	close(fd);
+	*fd = path_open_beneath(dirfd, name, flags, &own);
+	if (own.number == EACCES)
+		log_warn("passed over: %s", own.msg);
+	if (*fd >= 0 || path_is_absent(own.number) || own.code == ERR_INVALID)
+		return 0;
+	*err = own;
+	return -1;
 }
 
-static bool is_beneath(int dirfd, const char *name, bool directories_only)
+/* Add each name in 'parent' that matches; a parent that cannot be listed matches nothing. */
+static int glob_directory(int dirfd, const char *parent, const char *pattern, struct strv *out,
+			  struct err *err)
 {
-	struct err ignored = ERR_INIT;
-	int flags = O_PATH | (directories_only ? O_DIRECTORY : 0);
-	int fd = path_open_beneath(dirfd, name, flags, &ignored);
+	struct strv names = STRV_INIT;
+	int fd;
+	int result = open_or_absent(dirfd, parent, O_RDONLY | O_DIRECTORY, &fd, err);
 
 	if (fd < 0)
-		return false;
+		return result;
+	result = path_list(fd, &names, err);
+	for (size_t i = 0; i < names.n && result == 0; i++)
+		if (component_matches(pattern, names.v[i]))
+			strv_push_take(out, path_join(parent, names.v[i]));
+	strv_release(&names);
 	close(fd);
-	return true;
+	return result;
+}
+
+static int is_beneath(int dirfd, const char *name, bool directories_only, struct err *err)
+{
+	int fd;
+	int result = open_or_absent(dirfd, name, O_PATH | (directories_only ? O_DIRECTORY : 0), &fd,
+				    err);
+
+	if (fd < 0)
+		return result;
+	close(fd);
+	return 1;
 }
 
 /* One component further: 'paths' becomes what each of them leads to. */
@@ -442,10 +494,11 @@ static int glob_step(int dirfd, const char *component, struct strv *paths, struc
 {
 	struct strv next = STRV_INIT;
 	bool is_pattern = strpbrk(component, "*?") != NULL;
+	int result = 0;
 
-	for (size_t i = 0; i < paths->n && next.n <= GLOB_WORK_LIMIT; i++) {
+	for (size_t i = 0; i < paths->n && result == 0 && next.n <= GLOB_WORK_LIMIT; i++) {
 		if (is_pattern)
-			glob_directory(dirfd, paths->v[i], component, &next);
+			result = glob_directory(dirfd, paths->v[i], component, &next, err);
 		else
 			strv_push_take(&next, path_join(paths->v[i], component));
 	}
@@ -454,7 +507,7 @@ static int glob_step(int dirfd, const char *component, struct strv *paths, struc
 	if (next.n > GLOB_WORK_LIMIT)
 		return err_set(err, ERR_INVALID, "a pattern matches more than %d names",
 			       GLOB_WORK_LIMIT);
-	return 0;
+	return result;
 }
 
 static int glob_expand(int dirfd, const char *pattern, struct strv *paths, struct err *err)
@@ -501,8 +554,12 @@ int path_glob(int dirfd, const char *pattern, size_t limit, struct strv *names, 
 			       pattern);
 	result = glob_expand(dirfd, pattern, &paths, err);
 	for (size_t i = 0; result == 0 && i < paths.n; i++) {
-		if (!paths.v[i][0] || !is_beneath(dirfd, paths.v[i], directories_only))
+		if (!paths.v[i][0])
 			continue;
+		result = is_beneath(dirfd, paths.v[i], directories_only, err);
+		if (result <= 0)
+			continue;
+		result = 0;
 		if (++found > limit)
 			result = err_set(err, ERR_INVALID,
 					 "the pattern '%s' matches more than %zu names", pattern,

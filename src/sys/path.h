@@ -60,6 +60,18 @@ int path_sync_dir(int dirfd);
 int path_list(int dirfd, struct strv *names, struct err *err);
 
 /*
+ * Is there something called 'path'? 1, with its kind and mode in 'mode' (may be NULL); 0: nothing that
+ * we could see; -1: it cannot be told. What only failed to answer must not pass for absent.
+ */
+int path_exists(const char *path, mode_t *mode, struct err *err);
+
+/* Does this errno of a look at a name say that we have no such thing? */
+bool path_is_absent(int number);
+
+/* The error of one that could not be listed, from errno: ERR_FAILED, with its path. */
+int path_list_error(int dirfd, struct err *err);
+
+/*
  * Expand 'pattern' beneath 'dirfd': '*' and '?' match within one component, never a leading dot;
  * a final '/' asks for directories only. Relative names in natural order; at most 'limit' (beyond
  * that ERR_INVALID). Links out of the tree are passed over.
