@@ -42,7 +42,7 @@ void history_read_record_again(struct history *history)
 
 void history_read(struct history *history, struct stage_dir *dir)
 {
-	struct err ignored = ERR_INIT;
+
 
 	memset(history, 0, sizeof(*history));
 	history->dir = *dir;
@@ -53,8 +53,10 @@ void history_read(struct history *history, struct stage_dir *dir)
 	read_record(history);
 	if (history->dir.fd < 0)
 		return;
-	journal_load(history->dir.fd, &history->runs, &history->broken_runs, &ignored);
-	spool_list(history->dir.fd, history->dir.path, &history->waiting, &ignored);
+	journal_load(history->dir.fd, &history->runs, &history->broken_runs, &history->unread);
+	spool_list(history->dir.fd, history->dir.path, &history->waiting, &history->unread);
+	if (history->unread.code)
+		err_prefix(&history->unread, "%s", history->dir.path);
 }
 
 void history_load(struct history *history, struct stage_dir *dir)

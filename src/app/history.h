@@ -18,6 +18,7 @@ struct history {
 	struct run_list runs; /* all of the journal */
 	struct strv broken_runs;
 	struct strv waiting; /* paths of spooled entries */
+	struct err unread;   /* ERR_NONE, or why the journal or the spool could not be looked at */
 };
 
 /* Take over 'dir' (it is left empty) and read what is there, changing nothing. A fault is kept in

@@ -158,6 +158,9 @@ void repair_sweep(struct repair *repair, const char *ref, int dirfd, const char 
 void repair_history(struct repair *repair, struct history *history)
 {
 	repair_record(repair, history);
+	if (history->unread.code)
+		repair_left(repair, history->dir.ref, "read", history->dir.path, "%s",
+			    history->unread.msg);
 	if (history->dir.fd < 0)
 		return;
 	repair_spool(repair, history);

@@ -350,6 +350,9 @@ void verify_history(struct session *session, const struct history *history, stru
 	if (history->has_record && !history->err.code)
 		check_parents(session, history, out);
 	check_gone(history, out);
+	if (history->unread.code)
+		add(out, history->dir.ref, ERROR, "read", history->dir.path,
+		    xstrdup(history->unread.msg));
 	if (history->broken_runs.n)
 		check_broken(history, out);
 	for (size_t i = 0; i < history->runs.n; i++)

@@ -20,9 +20,6 @@
 /* One run: its command line and metrics, never near this. */
 #define RUN_LIMIT (4u << 20)
 
-/* Leftovers of a writer that was killed; nothing that old is being written. */
-#define STALE_S 60
-
 #define GONE "thhost was killed, or the machine went down, before the run was closed"
 #define GONE_BEFORE_RECORD                                                                        \
 	"the training ended well, but thhost was killed, ran out of memory, or the machine went " \
@@ -210,23 +207,31 @@ static void add_broken(struct strv *broken, const char *name, const struct err *
 		strv_pushf(broken, JOURNAL_DIR "/runs/%s: %s", name, err->msg);
 }
 
-static void load_names(int runs, const struct strv *names, struct run_list *out,
-		       struct strv *broken)
+/* All that can be read; -1 if a file could not be. What it holds is no run goes into 'broken'. */
+static int load_names(int runs, const struct strv *names, struct run_list *out, struct strv *broken,
+		      struct err *err)
 {
+	int result = 0;
+
 	if (names->n)
 		out->v = xcalloc(names->n, sizeof(*out->v));
 	for (size_t i = 0; i < names->n; i++) {
-		struct err err = ERR_INIT;
+		struct err own = ERR_INIT;
 
 		if (!is_run_name(names->v[i]))
 			continue;
-		if (read_run(runs, names->v[i], &out->v[out->n], NULL, &err) == 0)
+		if (read_run(runs, names->v[i], &out->v[out->n], NULL, &own) == 0) {
 			out->n++;
-		else if (broken && err.code != ERR_NOT_FOUND)
-			add_broken(broken, names->v[i], &err);
+		} else if (own.code == ERR_FAILED) {
+			*err = own;
+			result = -1;
+		} else if (broken && own.code != ERR_NOT_FOUND) {
+			add_broken(broken, names->v[i], &own);
+		}
 	}
 	if (out->n > 1) /* ids begin with the time of their making */
 		qsort(out->v, out->n, sizeof(*out->v), compare_runs);
+	return result;
 }
 
 int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err)
@@ -244,8 +249,9 @@ int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, str
 		return -1;
 	}
 	result = path_list(runs, &names, err);
+	file_sweep_listed(runs, &names);
 	if (result == 0)
-		load_names(runs, &names, out, broken);
+		result = load_names(runs, &names, out, broken, err);
 	strv_release(&names);
 	close(runs);
 	return result;
@@ -266,12 +272,13 @@ int journal_load_newest(int stage_dirfd, struct run_list *out, struct err *err)
 		*err = own;
 	else
 		result = path_list(runs, &names, err);
+	file_sweep_listed(runs, &names);
 	strv_sort(&names);
 	for (size_t i = names.n; i > 0 && !newest.n; i--)
 		if (is_run_name(names.v[i - 1]))
 			strv_push(&newest, names.v[i - 1]);
 	if (result == 0)
-		load_names(runs, &newest, out, NULL);
+		result = load_names(runs, &newest, out, NULL, err);
 	strv_release(&names);
 	strv_release(&newest);
 	if (runs >= 0)
@@ -337,7 +344,8 @@ static bool is_alive(int64_t pid, uint64_t start)
 	now = proc_start_time((pid_t)pid);
 	if (now == 0) /* gone, or another user's that /proc hides */
 		return proc_exists((pid_t)pid);
-	return start == 0 || now == start;
+	/* One that nobody has asked for its status yet is gone: in a container that may last. */
+	return (start == 0 || now == start) && !proc_is_zombie((pid_t)pid);
 }
 
 static bool is_of_this_host(const struct run *run)
@@ -447,7 +455,6 @@ static int close_run(int stage_dirfd, int runs, struct run *run)
 	if (!run_has_ended(&fresh) && run_is_dead(&fresh)) {
 		mark_gone(stage_dirfd, &fresh, &version);
 		closed = write_run(runs, &fresh, &options, &err) == 0;
-		file_sweep(runs, name, NULL, STALE_S);
 	}
 	run_release(run);
 	*run = fresh;
@@ -495,12 +502,16 @@ static int open_stream(int stage_dirfd, const char *part, const char *run_id, co
 	if (fd < 0)
 		err_errno(err, ERR_FAILED, "cannot open '%s'", name->buf);
 	close(dir);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
-		err_set(err, ERR_INVALID, "'%s' is not a file", name->buf);
-		close(fd);
+	if (fd < 0)
 		return -1;
-	}
-	return fd;
+	if (fstat(fd, &st) < 0)
+		err_errno(err, ERR_FAILED, "cannot look at '%s'", name->buf);
+	else if (S_ISREG(st.st_mode))
+		return fd;
+	else
+		err_set(err, ERR_INVALID, "'%s' is not a file", name->buf);
+	close(fd);
+	return -1;
 }
 
 int journal_open_log(int stage_dirfd, const char *run_id, struct str *name, struct err *err)

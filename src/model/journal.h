@@ -109,8 +109,9 @@ struct run_list {
 };
 
 /*
- * All runs, oldest first. A file that cannot be read or parsed does not hide the others: it is
- * named in 'broken' with the cause (may be NULL). No journal at all is an empty list.
+ * All runs, oldest first. A file that does not parse does not hide the others: it is named in
+ * 'broken' with the cause (may be NULL). Nor does one that cannot be read, but then the result is
+ * -1: 'out' has what could be. No journal at all is an empty list.
  */
 int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err);
 void run_list_release(struct run_list *list);

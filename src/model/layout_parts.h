@@ -14,7 +14,8 @@
 /* Directory 'name' in 'dirfd', never through a link: a descriptor, or -1 with errno. */
 int layout_open_child(int dirfd, const char *name);
 
-/* Has it a record or a journal, or had it a record once (.bak)? */
+/* Has it a record or a journal, or had it a record once (.bak)? What cannot be told counts as one, so
+ * that it is looked at. */
 bool layout_is_stage(int fd);
 
 /* Names of the directories in 'dirfd' that are neither hidden nor links, in natural order. */

@@ -158,19 +158,23 @@ static bool is_entry_name(const char *name)
 	return name[0] != '.' && has_suffix(name, ".json");
 }
 
-static bool belongs_to(int fd, const char *name, const char *stage_dir)
+/* 1 or 0 (also for what is no entry at all); -1: it could not be read. */
+static int belongs_to(int fd, const char *name, const char *stage_dir, struct err *err)
 {
 	struct str text = STR_INIT;
 	struct json doc = JSON_INIT;
-	struct err ignored = ERR_INIT;
-	bool belongs = false;
+	struct err own = ERR_INIT;
+	int result = 0;
 
-	if (file_read(fd, name, SPOOL_LIMIT, &text, NULL, &ignored) == 0 &&
-	    json_parse(&doc, name, text.buf, text.len, JSON_STRICT, &ignored) == 0)
-		belongs = json_string_is(&doc, json_member(&doc, 0, "dir"), stage_dir);
+	if (file_read(fd, name, SPOOL_LIMIT, &text, NULL, &own) < 0)
+		result = own.code == ERR_FAILED ? -1 : 0;
+	else if (json_parse(&doc, name, text.buf, text.len, JSON_STRICT, &own) == 0)
+		result = json_string_is(&doc, json_member(&doc, 0, "dir"), stage_dir);
+	if (result < 0)
+		*err = own;
 	json_release(&doc);
 	str_release(&text);
-	return belongs;
+	return result;
 }
 
 /* 'stage_dir' NULL: whatever lies there. */
@@ -180,24 +184,36 @@ static int list_in(int fd, const char *place, const char *stage_dir, struct strv
 	struct strv names = STRV_INIT;
 	int result = path_list(fd, &names, err);
 
-	for (size_t i = 0; result == 0 && i < names.n; i++)
-		if (is_entry_name(names.v[i]) &&
-		    (!stage_dir || belongs_to(fd, names.v[i], stage_dir)))
+	file_sweep_listed(fd, &names);
+	for (size_t i = 0; result == 0 && i < names.n; i++) {
+		int wanted = is_entry_name(names.v[i]);
+
+		if (wanted && stage_dir)
+			wanted = belongs_to(fd, names.v[i], stage_dir, err);
+		if (wanted > 0)
 			strv_push_take(paths, path_join(place, names.v[i]));
+		result = wanted < 0 ? -1 : 0;
+	}
 	strv_release(&names);
-	return result;
+	return result < 0 ? err_prefix(err, "%s", place) : 0;
 }
 
-static void list_in_place(char *place, const char *stage_dir, struct strv *paths)
+/* One that is not there, or not ours, holds nothing of ours. */
+static int list_in_place(char *place, const char *stage_dir, struct strv *paths, struct err *err)
 {
-	struct err ignored = ERR_INIT;
-	int fd = place ? open_place(place, false, &ignored) : -1;
+	struct err own = ERR_INIT;
+	int fd = place ? open_place(place, false, &own) : -1;
+	int result = 0;
 
 	if (fd >= 0) {
-		list_in(fd, place, stage_dir, paths, &ignored);
+		result = list_in(fd, place, stage_dir, paths, err);
 		close(fd);
+	} else if (own.number && !path_is_absent(own.number)) {
+		*err = own;
+		result = -1;
 	}
 	free(place);
+	return result;
 }
 
 /* Run ids begin with the time of their making. */
@@ -222,8 +238,10 @@ int spool_list(int stage_dirfd, const char *stage_dir, struct strv *paths, struc
 		*err = own;
 		result = -1;
 	}
-	list_in_place(state_place(), stage_dir, paths);
-	list_in_place(temporary_place(), stage_dir, paths);
+	if (list_in_place(state_place(), stage_dir, paths, err) < 0)
+		result = -1;
+	if (list_in_place(temporary_place(), stage_dir, paths, err) < 0)
+		result = -1;
 	if (paths->n > 1)
 		qsort(paths->v, paths->n, sizeof(*paths->v), compare_names);
 	return result;

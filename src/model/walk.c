@@ -116,7 +116,8 @@ static int walk_experiment(struct walk *walk, const char *exp)
 
 	if (fd < 0)
 		return is_gone() ? 0 : visit(walk, NULL, exp, -1);
-	layout_list_dirs(fd, &names, &trouble);
+	if (layout_list_dirs(fd, &names, &trouble) < 0)
+		rc = visit(walk, NULL, exp, -1); /* errno is still of that */
 	for (size_t i = 0; rc == 0 && i < names.n; i++)
 		rc = walk_stage(walk, fd, exp, names.v[i]);
 	strv_release(&names);

@@ -89,6 +89,13 @@ enum file_result file_replace_pieces(int dirfd, const char *name, const struct f
  */
 int file_sweep(int dirfd, const char *name, const char *backup, int age_s);
 
+/*
+ * The same where there is no lock, for whatever file: of 'names' (path_list()) the temporary ones
+ * that nobody has touched for FILE_STALE_S seconds. No write takes that long.
+ */
+#define FILE_STALE_S 60
+int file_sweep_listed(int dirfd, const struct strv *names);
+
 /* Remove 'name' and sync the directory; an absent file is fine. */
 int file_remove(int dirfd, const char *name, struct err *err);
 

@@ -286,24 +286,43 @@ char *proc_self(void)
 	return xstrdup(path);
 }
 
-uint64_t proc_start_time(pid_t pid)
+/* From field 3 of /proc/PID/stat on; NULL if there is no such process. */
+static const char *read_stat(pid_t pid, char text[1024])
 {
-	char path[64], text[1024];
-	const char *field;
+	char path[64];
+	const char *name_end;
 	ssize_t n;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+		return NULL;
+	n = read(fd, text, 1023);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	field = strrchr(text, ')'); /* field 2 is the name, which may hold anything */
-	for (int i = 2; field && i < 22; i++)
-		field = strchr(field + 1, ' ');
-	return field ? strtoull(field + 1, NULL, 10) : 0;
+	name_end = strrchr(text, ')'); /* field 2 is the name, which may hold anything */
+	return name_end && name_end[1] ? name_end + 2 : NULL;
+}
+
+uint64_t proc_start_time(pid_t pid)
+{
+	char text[1024];
+	const char *field = read_stat(pid, text);
+
+	for (int i = 3; field && i < 22; i++) {
+		field = strchr(field, ' ');
+		field = field ? field + 1 : NULL;
+	}
+	return field ? strtoull(field, NULL, 10) : 0;
+}
+
+bool proc_is_zombie(pid_t pid)
+{
+	char text[1024];
+	const char *state = read_stat(pid, text);
+
+	return state && *state == 'Z';
 }
 
 bool proc_exists(pid_t pid)

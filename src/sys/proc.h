@@ -61,6 +61,9 @@ bool proc_exists(pid_t pid);
 /* The pid namespace of this process (of a container), as a number of this boot; 0: unknown. */
 uint64_t proc_pid_namespace(void);
 
+/* Has it ended, and its parent has not asked for its status yet? */
+bool proc_is_zombie(pid_t pid);
+
 /* ---- running the training ---- */
 
 enum proc_stream { PROC_STDOUT, PROC_STDERR };

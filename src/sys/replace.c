@@ -559,7 +559,8 @@ static bool has_one_name(int dirfd, const char *name)
 {
 	struct stat st;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink == 1;
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_nlink == 1;
 }
 
 /*
@@ -608,7 +609,7 @@ static bool sweep_one(const struct sweep *sweep, const char *tmp)
 	int64_t newest = ((int64_t)time(NULL) - sweep->age_s) * 1000000000;
 
 	if (file_version(sweep->dirfd, tmp, &old, &ignored) < 0 || !old.exists ||
-	    !S_ISREG(old.mode))
+	    (!S_ISREG(old.mode) && !S_ISLNK(old.mode)))
 		return false;
 	if (sweep->age_s > 0 && old.ctime_ns > newest)
 		return false;
@@ -637,6 +638,27 @@ int file_sweep(int dirfd, const char *name, const char *backup, int age_s)
 	return count;
 }
 
+/* ".NAME.tmp.PID.HEX" */
+static bool is_temp_name(const char *name)
+{
+	const char *pid = name[0] == '.' ? strstr(name, ".tmp.") : NULL;
+	const char *hex = pid ? strrchr(pid, '.') + 1 : NULL;
+
+	return hex && strlen(hex) == 16 && strspn(hex, "0123456789abcdef") == 16 &&
+	       pid + strlen(".tmp.") + strspn(pid + strlen(".tmp."), "0123456789") + 1 == hex;
+}
+
+int file_sweep_listed(int dirfd, const struct strv *names)
+{
+	const struct sweep sweep = { .dirfd = dirfd, .age_s = FILE_STALE_S };
+	int count = 0;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (is_temp_name(names->v[i]))
+			count += sweep_one(&sweep, names->v[i]);
+	return count;
+}
+
 /* ---- links ---- */
 
 static bool link_points_at(int dirfd, const char *name, const char *target)
@@ -653,6 +675,7 @@ int file_replace_link(int dirfd, const char *name, const char *target, struct er
 	bool is_left;
 	int number = 0;
 
+	file_sweep(dirfd, name, NULL, FILE_STALE_S);
 	if (make_temp_name(name, tmp, err) < 0)
 		return -1;
 	if (symlinkat(target, dirfd, tmp) < 0)
