@@ -25,10 +25,9 @@ static int make_experiment(struct draft *draft, struct session *session, struct 
 {
 	struct values *values = draft->values;
 	struct str made = STR_INIT;
-	int result = layout_new_experiment(&session->layout, values->exp, &made, err);
+	int result = layout_begin_experiment(&session->layout, values->exp, &made, err);
 
 	if (result == 0) {
-		log_notice("new experiment '%s'", made.buf);
 		free(values->exp);
 		values->exp = xstrdup(made.buf);
 	}

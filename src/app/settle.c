@@ -17,17 +17,18 @@ static bool is_same_directory(int a, int b)
 	       left.st_dev == right.st_dev && left.st_ino == right.st_ino;
 }
 
-void settle_take_run(struct draft *draft, int fromfd)
+int settle_take_run(struct draft *draft, int fromfd, struct err *err)
 {
 	struct run_list runs = { .v = NULL, .n = 0 };
-	struct err ignored = ERR_INIT;
+	int result;
 
 	if (!is_same_directory(draft->dir.fd, fromfd))
-		return;
-	if (journal_load_newest(draft->dir.fd, &runs, &ignored) == 0 && runs.n &&
-	    runs.v[0].state == RUN_UNRECORDED)
+		return 0;
+	result = journal_load_newest(draft->dir.fd, &runs, err);
+	if (result == 0 && runs.n && runs.v[0].state == RUN_UNRECORDED)
 		snprintf(draft->run_id, sizeof(draft->run_id), "%s", runs.v[0].run_id);
 	run_list_release(&runs);
+	return result;
 }
 
 void settle_run(const struct draft *draft, const char *entry)

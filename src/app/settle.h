@@ -10,7 +10,7 @@
 #include "app/record.h"
 
 /* Before draft_commit(): give the entry the id of such a run of the draft's own directory 'fromfd'. */
-void settle_take_run(struct draft *draft, int fromfd);
+int settle_take_run(struct draft *draft, int fromfd, struct err *err);
 
 /* After it: the run is recorded, as text 'entry'. A warning if the journal cannot be written. */
 void settle_run(const struct draft *draft, const char *entry);

@@ -341,7 +341,9 @@ static int run_exp(struct cli *cli, struct err *err)
 				 "'thhost exp' knows new, list, use and status, not "
 				 "'%s'",
 				 what);
-	if (result == 0 && print_out(&out) < 0)
+	if (result == 0 && strcmp(what, "new") == 0)
+		result = print_done(&out, err);
+	else if (result == 0 && print_out(&out) < 0)
 		result = 1;
 	str_release(&out);
 	return result;

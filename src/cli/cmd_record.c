@@ -166,7 +166,7 @@ static int extract_from(struct draft *draft, struct session *session, struct err
 	source.log = log = history_newest_log(source.dirfd);
 	result = draft_extract(draft, session, &source, err);
 	if (result == 0)
-		settle_take_run(draft, source.dirfd);
+		result = settle_take_run(draft, source.dirfd, err);
 	free(absolute);
 	free(log);
 	close(source.dirfd);
@@ -211,10 +211,12 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 			report_recorded_json(draft, &outcome, &out);
 		else if (log_level() > LOG_QUIET)
 			report_recorded(draft, &outcome, &out);
-		if (print_out(&out) < 0)
-			result = 1;
-		if (outcome.result == STORE_NOT_DURABLE)
+		if (outcome.result == STORE_NOT_DURABLE) {
+			print_out(&out);
 			result = -1; /* 'err' says so */
+		} else {
+			result = print_done(&out, err);
+		}
 	}
 	str_release(&out);
 	record_outcome_release(&outcome);

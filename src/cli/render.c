@@ -390,6 +390,15 @@ int print_out(const struct str *text)
 	return result;
 }
 
+int print_done(const struct str *text, struct err *err)
+{
+	if (print_out(text) == 0 || output_errno == EPIPE)
+		return 0;
+	errno = output_errno;
+	err_errno(err, ERR_NOT_DURABLE, "it is done, but cannot write to standard output");
+	return err_hint(err, "do not repeat the command");
+}
+
 int print_errno(void)
 {
 	return output_errno;

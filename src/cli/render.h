@@ -7,6 +7,7 @@
  */
 #ifndef CLI_RENDER_H
 #define CLI_RENDER_H
+#include "base/err.h"
 #include "base/str.h"
 
 enum tone { TONE_PLAIN, TONE_DIM, TONE_BOLD, TONE_GOOD, TONE_BAD, TONE_RUNNING };
@@ -72,6 +73,10 @@ int print_to(FILE *to, const struct str *text);
 
 /* The same to stdout; -1 (with errno) if it did not get there. */
 int print_out(const struct str *text);
+
+/* The same after something was changed: that it is done stays true, so a lost output is
+ * ERR_NOT_DURABLE, which asks nobody to repeat the command. A reader that went away is no error. */
+int print_done(const struct str *text, struct err *err);
 
 /* Why print_out() failed, 0 if it never did. */
 int print_errno(void);

@@ -137,9 +137,9 @@ static int refuse_link(struct layout *layout, const char *target, const char *wh
 	return -1;
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+static bool is_same(const struct stat *a, const struct file_version *b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+	return a->st_dev == b->dev && a->st_ino == b->ino;
 }
 
 /*
@@ -150,21 +150,26 @@ static int find_current(struct layout *layout, struct str *name, struct err *err
 {
 	char target[4096];
 	struct stat behind;
-	struct stat here;
+	struct file_version here;
 	ssize_t len = readlinkat(layout->rootfd, LAYOUT_CURRENT, target, sizeof(target) - 1);
 
 	if (len < 0 && errno == ENOENT)
 		return 0;
 	if (len < 0)
-		return err_errno(err, ERR_INVALID, "'%s/" LAYOUT_CURRENT "' is no usable link",
-				 layout->root);
+		return err_errno(err, errno == EINVAL ? ERR_INVALID : ERR_FAILED,
+				 "'%s/" LAYOUT_CURRENT "' is no usable link", layout->root);
 	target[len] = '\0';
 	while (len > 1 && target[len - 1] == '/')
 		target[--len] = '\0';
-	if (fstatat(layout->rootfd, LAYOUT_CURRENT, &behind, 0) < 0)
-		return refuse_link(layout, target, "which does not exist", err);
-	if (fstatat(layout->rootfd, path_base(target), &here, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !is_same(&behind, &here) || !S_ISDIR(here.st_mode))
+	if (fstatat(layout->rootfd, LAYOUT_CURRENT, &behind, 0) < 0) {
+		if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+			return refuse_link(layout, target, "which does not exist", err);
+		return err_errno(err, ERR_FAILED, "cannot look at '%s/" LAYOUT_CURRENT "'",
+				 layout->root);
+	}
+	if (file_version(layout->rootfd, path_base(target), &here, err) < 0)
+		return err_prefix(err, "'%s'", layout->root);
+	if (!here.exists || !is_same(&behind, &here) || !S_ISDIR(here.mode))
 		return refuse_link(layout, target, "which is no experiment of this root", err);
 	str_sets(name, path_base(target));
 	return 1;
@@ -206,8 +211,11 @@ int layout_find_experiment(struct layout *layout, const char *exp, struct str *n
 	if (path_check_name("experiment", exp, err) < 0)
 		return -1;
 	fd = layout_open_child(layout->rootfd, exp);
-	if (fd < 0)
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return refuse_name(layout, exp, err);
+	if (fd < 0)
+		return err_errno(err, ERR_FAILED, "cannot open experiment '%s' in '%s'", exp,
+				 layout->root);
 	close(fd);
 	str_sets(name, exp);
 	return 0;
@@ -228,13 +236,19 @@ int layout_use_experiment(struct layout *layout, const char *name, struct err *e
 
 static int make_named(struct layout *layout, const char *name, bool *made, struct err *err)
 {
+	bool was_there;
+	struct stat st;
+
 	if (path_check_name("experiment", name, err) < 0)
 		return -1;
 	if (strcmp(name, LAYOUT_CURRENT) == 0 || strcmp(name, LAYOUT_LATEST) == 0)
 		return err_set(err, ERR_INVALID, "an experiment cannot be called '%s'", name);
-	if (path_make_dir(layout->rootfd, name, made, err) < 0)
-		return err_prefix(err, "cannot make experiment '%s'", name);
-	return 0;
+	was_there = fstatat(layout->rootfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (path_make_dir(layout->rootfd, name, made, err) == 0)
+		return 0;
+	if (!was_there) /* half-made it would be in the way of the next try */
+		unlinkat(layout->rootfd, name, AT_REMOVEDIR);
+	return err_prefix(err, "cannot make experiment '%s'", name);
 }
 
 static int make_dated(struct layout *layout, struct str *name, struct err *err)
@@ -261,7 +275,6 @@ static int make_dated(struct layout *layout, struct str *name, struct err *err)
 int layout_new_experiment(struct layout *layout, const char *name, struct str *made,
 			  struct err *err)
 {
-	struct err trouble = ERR_INIT;
 	bool is_new = true;
 
 	str_clear(made);
@@ -271,9 +284,28 @@ int layout_new_experiment(struct layout *layout, const char *name, struct str *m
 		return err_set(err, ERR_BUSY, "experiment '%s' exists", name);
 	if (name)
 		str_sets(made, name);
-	if (file_replace_link(layout->rootfd, LAYOUT_CURRENT, made->buf, &trouble) < 0)
-		log_warn("'%s' is made, but '" LAYOUT_CURRENT "' does not point to it: %s",
-			 made->buf, trouble.msg);
+	if (file_replace_link(layout->rootfd, LAYOUT_CURRENT, made->buf, err) == 0)
+		return 0;
+	if (err->code == ERR_NOT_DURABLE)
+		return err_prefix(err, "experiment '%s' is made", made->buf);
+	/* Were it left there, what comes next would still go to the old one. */
+	unlinkat(layout->rootfd, made->buf, AT_REMOVEDIR);
+	return err_prefix(err, "cannot make experiment '%s'", made->buf);
+}
+
+int layout_begin_experiment(struct layout *layout, const char *name, struct str *made,
+			    struct err *err)
+{
+	struct err own = ERR_INIT;
+
+	if (layout_new_experiment(layout, name, made, &own) < 0) {
+		if (own.code != ERR_NOT_DURABLE) {
+			*err = own;
+			return -1;
+		}
+		log_warn("%s", own.msg);
+	}
+	log_notice("new experiment '%s'", made->buf);
 	return 0;
 }
 

@@ -95,9 +95,9 @@ bool layout_is_stage(int fd)
 {
 	struct stat st;
 
-	return fstatat(fd, LAYOUT_RECORD, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       fstatat(fd, LAYOUT_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-	       fstatat(fd, LAYOUT_BACKUP, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(fd, LAYOUT_RECORD, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT ||
+	       fstatat(fd, LAYOUT_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT ||
+	       fstatat(fd, LAYOUT_BACKUP, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 static bool is_directory(int dirfd, const struct dirent *entry)
@@ -117,9 +117,10 @@ int layout_list_dirs(int dirfd, struct strv *names, struct err *err)
 	int failed;
 
 	if (!dir) {
+		path_list_error(dirfd, err);
 		if (fd >= 0)
 			close(fd);
-		return err_errno(err, ERR_FAILED, "cannot list a directory");
+		return -1;
 	}
 	errno = 0;
 	while ((entry = readdir(dir))) {
@@ -131,7 +132,7 @@ int layout_list_dirs(int dirfd, struct strv *names, struct err *err)
 	closedir(dir);
 	errno = failed;
 	if (failed)
-		return err_errno(err, ERR_FAILED, "cannot list a directory");
+		return path_list_error(dirfd, err);
 	strv_sort(names);
 	return 0;
 }
@@ -328,11 +329,8 @@ static int make_first(struct layout *layout, struct str *name, struct err *err)
 	if (lock_acquire(&lock, layout->rootfd, FIRST_LOCK, layout->root, FIRST_WAIT_MS, err) < 0)
 		return -1;
 	rc = find_or_first(layout, NULL, name, &is_first, err);
-	if (rc == 0 && is_first) {
-		rc = layout_new_experiment(layout, NULL, name, err);
-		if (rc == 0)
-			log_notice("new experiment '%s'", name->buf);
-	}
+	if (rc == 0 && is_first)
+		rc = layout_begin_experiment(layout, NULL, name, err);
 	unlinkat(layout->rootfd, FIRST_LOCK, 0);
 	lock_release(&lock);
 	return rc;
@@ -398,15 +396,15 @@ int layout_plan_stage(struct layout *layout, const char *exp, const char *stage,
 		      const char *dataset, struct stage_dir *out, struct err *err)
 {
 	struct err absent = ERR_INIT;
-	struct err ignored = ERR_INIT;
+	struct err trouble = ERR_INIT;
 	struct str in = STR_INIT;
 	bool is_first;
 	int rc = layout_open_stage(layout, exp, stage, dataset, false, out, &absent);
 
 	if (rc < 0 && absent.code == ERR_NOT_FOUND)
-		rc = find_or_first(layout, exp, &in, &is_first, &ignored);
+		rc = find_or_first(layout, exp, &in, &is_first, &trouble);
 	if (rc < 0)
-		*err = absent;
+		*err = trouble.code && trouble.code != ERR_NOT_FOUND ? trouble : absent;
 	else if (out->fd < 0)
 		layout_plan_fresh(layout, is_first ? NULL : in.buf, stage, dataset, out);
 	str_release(&in);

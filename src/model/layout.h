@@ -61,11 +61,17 @@ struct experiment {
 
 /*
  * Make a new one; 'name' NULL: exp_YYYYmmdd_HHMMSS of now, and if that exists the next free second.
- * Never two processes the same directory (mkdir decides). 'current' points to it afterwards (where
- * that cannot be, a warning says so). ERR_BUSY if 'name' exists.
+ * Never two processes the same directory (mkdir decides). 'current' points to it afterwards; where
+ * that cannot be, nothing is made. ERR_BUSY if 'name' exists; ERR_NOT_DURABLE: made and in use, but
+ * the link may not be on the disk.
  */
 int layout_new_experiment(struct layout *layout, const char *name, struct str *made,
 			  struct err *err);
+
+/* The same for an entry that is about to be made: it is told, and a link that may not be on the disk
+ * is no reason to stop. */
+int layout_begin_experiment(struct layout *layout, const char *name, struct str *made,
+			    struct err *err);
 
 /* All experiments, oldest name first; also directories that hold nothing yet. */
 int layout_list_experiments(struct layout *layout, struct experiment **out, size_t *n,
