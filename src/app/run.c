@@ -87,13 +87,15 @@ static void make_room(struct live *live)
 	journal_make_room(live->report->draft.dir.fd, &live->report->run, &live->room, &ignored);
 }
 
-static void update_journal(struct live *live)
+static int update_journal(struct live *live)
 {
 	struct err err = ERR_INIT;
+	int result = journal_update(live->report->draft.dir.fd, &live->report->run, &err);
 
-	if (journal_update(live->report->draft.dir.fd, &live->report->run, &err) < 0)
+	if (result < 0)
 		log_warn("the run's journal is behind: %s", err.msg);
 	make_room(live);
+	return result;
 }
 
 static void on_start(void *arg, pid_t pid)
@@ -129,6 +131,8 @@ static void take_capture(struct live *live)
 		capture_finish(&live->job, &live->texts);
 	if (!run->git && live->texts.git.len)
 		run->git = xstrdup(live->texts.git.buf);
+	if (!run->environment && live->texts.environment.len)
+		run->environment = xstrdup(live->texts.environment.buf);
 }
 
 static int on_capture(void *arg)
@@ -316,14 +320,21 @@ static int make_entry(struct live *live, struct err *err)
 	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
 }
 
+/* Its entry has them. */
+static void forget_for_repair(struct run *run)
+{
+	free(run->said);
+	run->said = NULL;
+	free(run->environment);
+	run->environment = NULL;
+}
+
 /* 'repair' asks the plugin again, but nobody else knows these any more. */
 static void keep_for_repair(struct live *live)
 {
 	struct run *run = &live->report->run;
 
 	take_capture(live);
-	if (live->texts.environment.len)
-		run->environment = xstrdup(live->texts.environment.buf);
 	run->usage = run_usage_text(&live->report->child);
 	free(run->said);
 	run->said = run_said_text(live->report->draft.values);
@@ -341,8 +352,6 @@ static void record(struct live *live)
 	if (result == 0) {
 		report->is_recorded = true;
 		run->state = RUN_RECORDED;
-		free(run->said);
-		run->said = NULL;
 		if (report->outcome.result == STORE_NOT_DURABLE)
 			strv_push(&report->outcome.warnings, err.msg);
 		return;
@@ -419,7 +428,27 @@ static void finish(struct live *live)
 	if (report->is_wanted)
 		record(live);
 	take_capture(live);
-	update_journal(live);
+	if (report->is_recorded)
+		forget_for_repair(&report->run);
+	if (update_journal(live) < 0 && report->run.state == RUN_UNRECORDED)
+		err_hint(&report->trouble,
+			 "log and files are kept, but 'repair' does not know; mend the cause, then "
+			 "'thhost record %s -d %s --from %s'",
+			 report->run.stage, report->run.dataset, report->draft.dir.path);
+}
+
+/* Nothing has run, which is not what an intent without an end would tell. */
+static void give_up(struct live *live, const struct err *why)
+{
+	struct run *run = &live->report->run;
+	struct err ignored = ERR_INIT; /* 'why' is the first cause, and is told */
+	char now[CLOCK_TEXT_SIZE];
+
+	clock_format(clock_now(), now);
+	run->end_time = xstrdup(now);
+	run->trouble = xstrdup(why->msg);
+	run->state = RUN_FAILED;
+	journal_update(live->report->draft.dir.fd, run, &ignored);
 }
 
 static bool is_piped(const struct session *session)
@@ -500,6 +529,8 @@ static int run_in_directory(struct session *session, const struct run_options *o
 		take_capture(&live);
 	watch_release(&live.watch);
 out:
+	if (result < 0)
+		give_up(&live, err);
 	close_files(&files);
 	strv_release(&env);
 	capture_texts_release(&live.texts);
