@@ -120,6 +120,14 @@ static void print_command(const struct run *run, struct str *out)
 	jsonw_end(&w);
 }
 
+/* Of a thhost that was killed the journal knows how long the training took, and no more. */
+static char *usage_of(const struct run *run)
+{
+	if (run->usage)
+		return xstrdup(run->usage);
+	return run->wall_ms > 0 ? xstrf("{\"wall_s\": %.3f}", (double)run->wall_ms / 1e3) : NULL;
+}
+
 static int record_again(struct session *session, const struct run *run, struct draft *draft,
 			struct str *entry, struct err *err)
 {
@@ -131,6 +139,7 @@ static int record_again(struct session *session, const struct run *run, struct d
 	};
 	struct record_outcome outcome = { .entry = STR_INIT, .spooled = STR_INIT };
 	struct str command = STR_INIT;
+	char *usage = usage_of(run);
 	int result;
 
 	print_command(run, &command);
@@ -141,13 +150,14 @@ static int record_again(struct session *session, const struct run *run, struct d
 		draft->context.status = "completed";
 		draft->context.git = run->git;
 		draft->context.environment = run->environment;
-		draft->context.usage = run->usage;
+		draft->context.usage = usage;
 		draft->context.command = command.buf;
 		result = draft_commit(draft, session, SPOOL_DAMAGE, &outcome, err);
 		str_sets(entry, outcome.entry.buf);
 	}
 	record_outcome_release(&outcome);
 	str_release(&command);
+	free(usage);
 	return result;
 }
 

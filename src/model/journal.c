@@ -198,15 +198,6 @@ static int compare_runs(const void *a, const void *b)
 	return strcmp(((const struct run *)a)->run_id, ((const struct run *)b)->run_id);
 }
 
-/* "PATH:1:5: what is wrong" */
-static void add_broken(struct strv *broken, const char *name, const struct err *err)
-{
-	if (has_prefix(err->msg, name))
-		strv_pushf(broken, JOURNAL_DIR "/runs/%s", err->msg);
-	else
-		strv_pushf(broken, JOURNAL_DIR "/runs/%s: %s", name, err->msg);
-}
-
 /* All that can be read; -1 if a file could not be. What it holds is no run goes into 'broken'. */
 static int load_names(int runs, const struct strv *names, struct run_list *out, struct strv *broken,
 		      struct err *err)
@@ -226,7 +217,7 @@ static int load_names(int runs, const struct strv *names, struct run_list *out, 
 			*err = own;
 			result = -1;
 		} else if (broken && own.code != ERR_NOT_FOUND) {
-			add_broken(broken, names->v[i], &own);
+			strv_pushf(broken, JOURNAL_DIR "/runs/%s", names->v[i]);
 		}
 	}
 	if (out->n > 1) /* ids begin with the time of their making */

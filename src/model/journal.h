@@ -110,7 +110,7 @@ struct run_list {
 
 /*
  * All runs, oldest first. A file that does not parse does not hide the others: it is named in
- * 'broken' with the cause (may be NULL). Nor does one that cannot be read, but then the result is
+ * 'broken' (may be NULL). Nor does one that cannot be read, but then the result is
  * -1: 'out' has what could be. No journal at all is an empty list.
  */
 int journal_load(int stage_dirfd, struct run_list *out, struct strv *broken, struct err *err);

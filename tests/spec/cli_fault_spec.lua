@@ -95,6 +95,7 @@ describe("a command that meets an error", function()
 		local result = with(runs.tiny(runs.write_result), "renameat2:signal=KILL:when=2")
 		assert.equal(137, result.status, result.err)
 		assert.equal(1, #entries())
+		t:ok { "list" }
 		assert.equal("unrecorded", runs.journal(t)[1].state)
 		t:ok { "repair" }
 		assert.equal(2, #entries())
