@@ -15,13 +15,14 @@
 /* Names that one pattern may match. */
 #define MATCH_LIMIT 4096
 
+/* Names that all patterns of a plugin may match: each costs a few system calls and a line for the worker. */
+#define TOTAL_LIMIT ((size_t)4 * MATCH_LIMIT)
+
 static const char *const log_patterns[] = { "*.log", "*.out", "log.txt" };
 
 /* A log that the user named by an absolute path may lie outside of the stage directory. */
-static int open_name(int dirfd, const char *name, struct err *err)
+static int open_name(int dirfd, const char *name, int flags, struct err *err)
 {
-	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
-
 	if (name[0] == '/')
 		return open(name, flags | O_CLOEXEC);
 	return path_open_beneath(dirfd, name, flags, err);
@@ -38,12 +39,29 @@ static int cannot_look(const struct err *why, struct err *err)
 	return -1;
 }
 
+/* Only what is a regular file, and then again by its descriptor, is opened: to open a FIFO lets go of
+ * whoever waits to write into it, and to open a device may do anything. */
+static int open_regular(int dirfd, const char *name, struct stat *st, struct err *err)
+{
+	int fd = open_name(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, err);
+
+	if (fd >= 0 && fstat(fd, st) == 0) {
+		if (S_ISREG(st->st_mode))
+			return fd;
+		errno = ENXIO; /* it was one when we looked */
+	}
+	err_errno(err, ERR_FAILED, "cannot look at '%s'", name);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 /* 1: it is there, 0: it is not, or not for us; -1: it cannot be told. */
 static int look_at(int dirfd, const char *name, struct input_file *out, struct err *err)
 {
 	struct err own = ERR_INIT;
 	size_t len = strlen(name);
-	int fd = open_name(dirfd, name, &own);
+	int fd = open_name(dirfd, name, O_PATH, &own);
 	struct stat st;
 	bool ok = fd >= 0 && fstat(fd, &st) == 0;
 
@@ -51,6 +69,12 @@ static int look_at(int dirfd, const char *name, struct input_file *out, struct e
 		err_errno(&own, ERR_FAILED, "cannot look at '%s'", name);
 	if (fd >= 0)
 		close(fd);
+	if (ok && S_ISREG(st.st_mode)) {
+		fd = open_regular(dirfd, name, &st, &own);
+		ok = fd >= 0;
+		if (ok)
+			close(fd);
+	}
 	if (!ok)
 		return cannot_look(&own, err);
 	*out = (struct input_file){ .name = xstrndup(name, len - (len && name[len - 1] == '/')),
@@ -112,7 +136,6 @@ static int find_input(struct input *input, const struct plugin_input *declared,
 
 static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 {
-	struct err ignored = ERR_INIT;
 	struct stat st;
 	int fd;
 
@@ -125,13 +148,9 @@ static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 		file->why = "was not opened: too many files match";
 		return;
 	}
-	fd = open_name(dirfd, file->name, &ignored);
+	fd = open_regular(dirfd, file->name, &st, &ignored);
 	if (fd < 0) {
 		file->why = "cannot be read";
-		return;
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) { /* it was one when we looked */
-		close(fd);
 		return;
 	}
 	file->size = st.st_size;
@@ -154,7 +173,7 @@ static int missing(const struct plugin_plan *plan, const struct plugin_input *de
 {
 	bool is_log = strcmp(declared->pattern, "@log") == 0;
 
-	err_set(err, ERR_PLUGIN, "plugin '%s' (%s): input '%s' (%s) matches nothing in '%s'",
+	err_set(err, ERR_PLUGIN, "plugin '%s' (%s): input '%s' (%.200s) matches nothing in '%s'",
 		plan->name, plan->path, declared->name, declared->pattern, call->dir_name);
 	if (is_log && call->log)
 		err_hint(err, "the log '%s' cannot be read", call->log);
@@ -166,6 +185,8 @@ static int missing(const struct plugin_plan *plan, const struct plugin_input *de
 int inputs_open(struct inputs *inputs, const struct plugin_plan *plan,
 		const struct plugin_call *call, struct err *err)
 {
+	size_t total = 0;
+
 	inputs->v = xcalloc(plan->n_inputs + 1, sizeof(*inputs->v));
 	for (size_t i = 0; i < plan->n_inputs; i++) {
 		struct input *input = &inputs->v[inputs->n++];
@@ -175,6 +196,11 @@ int inputs_open(struct inputs *inputs, const struct plugin_plan *plan,
 					  plan->path, plan->inputs[i].name);
 		if (!input->n && !plan->inputs[i].is_optional)
 			return missing(plan, &plan->inputs[i], call, err);
+		total += input->n;
+		if (total > TOTAL_LIMIT)
+			return err_set(err, ERR_PLUGIN,
+				       "plugin '%s' (%s): its inputs match more than %zu files",
+				       plan->name, plan->path, TOTAL_LIMIT);
 	}
 	open_files(inputs, call->dirfd);
 	return 0;

@@ -373,15 +373,14 @@ static void say_nothing(struct fy_diag *diag UNUSED, void *user UNUSED, const ch
 {
 }
 
+/* Not fy_diag_cfg_default(): it asks whether stderr is a terminal, which a confined worker may not. */
 static struct fy_diag *quiet_diag(void)
 {
-	struct fy_diag_cfg config;
-	struct fy_diag *diag;
+	const struct fy_diag_cfg config = { .output_fn = say_nothing,
+					    .level = FYET_ERROR,
+					    .module_mask = (1U << FYEM_MAX) - 1 };
+	struct fy_diag *diag = fy_diag_create(&config);
 
-	fy_diag_cfg_default(&config);
-	config.fp = NULL;
-	config.output_fn = say_nothing;
-	diag = fy_diag_create(&config);
 	if (diag)
 		fy_diag_set_collect_errors(diag, true);
 	return diag;

@@ -231,6 +231,31 @@ describe("calling a plugin", function()
 		assert_message("is a git-LFS pointer", (extract("reader", "", worker.dir() .. "/bad")))
 	end)
 
+	it("reads YAML", function()
+		worker.write("yaml/p/yaml.lua", [[
+			local M = { api = 1, kind = "stage", name = "yaml", version = "1", dir = "x",
+				model_name = "x", inputs = { config = "config.yaml" } }
+			function M.extract(ctx)
+				return { metrics = assert(ctx:yaml("config")).values }
+			end
+			return M]])
+		worker.write("yaml/in/config.yaml", "values: { lr: 0.5, steps: 10 } # of a run\n")
+		local dir = worker.dir() .. "/yaml"
+		local result = worker.run("", "extract", dir .. "/p", "yaml", "", dir .. "/in")
+		assert.is_nil(worker.message(result))
+		assert.same({ lr = 0.5, steps = 10 }, result.metrics)
+	end)
+
+	-- Opening it would: then the writer writes to nobody, and dies of SIGPIPE.
+	it("lets go of nobody who waits to write into a FIFO", function()
+		worker.write("held/checkpoint-1/x", "")
+		local fifo = worker.dir() .. "/held/checkpoint-1/state.json"
+		assert(os.execute(("mkfifo %s && { (echo x >%s; echo >%s.gone) & }"):format(fifo, fifo, fifo)))
+		extract("reader", "", worker.dir() .. "/held")
+		assert.is_nil(io.open(fifo .. ".gone"))
+		assert.equal("x", assert(io.popen("timeout 10 cat " .. fifo)):read("l"))
+	end)
+
 	it("passes over a FIFO without waiting", function()
 		worker.write("fifo/checkpoint-1/x", "")
 		assert(os.execute("mkfifo " .. worker.dir() .. "/fifo/checkpoint-1/state.json"))
