@@ -46,9 +46,12 @@ static void check_worker(struct checks *checks)
 {
 	struct strv active = STRV_INIT;
 	struct strv missing = STRV_INIT;
+	struct err err = ERR_INIT;
 
-	plugin_confinement(&active, &missing);
-	add(checks, active.n ? GOOD : BAD, "plugin worker", joined(&active));
+	if (plugin_confinement(&active, &missing, &err) < 0)
+		add(checks, BAD, "plugin worker", xstrdup(err.msg));
+	else
+		add(checks, GOOD, "plugin worker", joined(&active));
 	if (missing.n)
 		add(checks, NOTE, "plugin worker lacks", joined(&missing));
 	strv_release(&active);

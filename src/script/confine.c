@@ -6,6 +6,9 @@
 
 #include "script/confine.h"
 
+#include "sys/spawn.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -40,6 +43,57 @@
 
 #define PROT_EXEC_BIT 4
 
+/* Of address space, where /proc does not tell how much is mapped: the program itself and its libraries. */
+#define MAPPED_GUESS ((size_t)64 << 20)
+
+/* ---- what came in with the start ---- */
+
+static int refuse_environment(const struct confine_limits *limits UNUSED, struct err *err)
+{
+	if (!environ || !environ[0])
+		return 0;
+	return err_set(err, ERR_FAILED, "the environment of the worker is not empty");
+}
+
+static bool is_given(const struct confine_limits *limits, int fd)
+{
+	return fd <= STDERR_FILENO ||
+	       (fd >= SPAWN_FIRST_PASSED && fd < SPAWN_FIRST_PASSED + limits->n_inputs);
+}
+
+/* Before Linux 5.9, and where a container forbids close_range(). */
+static int close_listed(const struct confine_limits *limits, struct err *err)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int rc;
+
+	if (!dir)
+		return err_errno(err, ERR_FAILED, "cannot list the open descriptors");
+	while (errno = 0, (entry = readdir(dir))) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+
+		if (!is_given(limits, fd) && fd != dirfd(dir))
+			close(fd);
+	}
+	rc = errno ? err_errno(err, ERR_FAILED, "cannot list the open descriptors") : 0;
+	closedir(dir);
+	return rc;
+}
+
+/* The parent left none open but ours; that it did is not taken on trust. */
+static int close_others(const struct confine_limits *limits, struct err *err)
+{
+	unsigned behind = SPAWN_FIRST_PASSED + (unsigned)limits->n_inputs;
+
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, SPAWN_FIRST_PASSED - 1, 0U) == 0 &&
+	    syscall(SYS_close_range, behind, ~0U, 0U) == 0)
+		return 0;
+#endif
+	return close_listed(limits, err);
+}
+
 /* ---- resource limits ---- */
 
 static int set_limit(__rlimit_resource_t resource, rlim_t value, const char *name, struct err *err)
@@ -73,12 +127,14 @@ static int set_limits(const struct confine_limits *limits, struct err *err)
 	size_t mapped = mapped_bytes();
 	rlim_t cpu = limits->cpu_seconds ? (rlim_t)limits->cpu_seconds : RLIM_INFINITY;
 
+	if (!mapped)
+		mapped = MAPPED_GUESS;
 	if (set_limit(RLIMIT_CPU, cpu, "CPU", err) < 0 ||
 	    set_limit(RLIMIT_FSIZE, 0, "FSIZE", err) < 0 ||
 	    set_limit(RLIMIT_NPROC, 0, "NPROC", err) < 0 ||
 	    set_limit(RLIMIT_CORE, 0, "CORE", err) < 0)
 		return -1;
-	if (WITH_SANITIZER || !mapped) /* its shadow takes terabytes of address space */
+	if (WITH_SANITIZER) /* its shadow takes terabytes of address space */
 		return 0;
 	return set_limit(RLIMIT_AS, mapped + limits->memory + MEMORY_SLACK, "AS", err);
 }
@@ -99,11 +155,6 @@ struct landlock_rules {
 
 #define LANDLOCK_VERSION 1U
 
-static int landlock_abi(void)
-{
-	return (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_VERSION);
-}
-
 /* All that each ABI can deny, and no rule that would allow any of it. */
 static size_t landlock_fill(int abi, struct landlock_rules *rules)
 {
@@ -120,22 +171,24 @@ static size_t landlock_fill(int abi, struct landlock_rules *rules)
 	return sizeof(*rules);
 }
 
-/* Behind the filter, which denies the same: a failure here is no reason to stop. */
-static void landlock_self(void)
+/* The ABI in force, 0 for none. Behind the filter, which denies the same: no reason to stop. */
+static int landlock_self(void)
 {
-	int abi = landlock_abi();
+	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, LANDLOCK_VERSION);
 	struct landlock_rules rules;
 	size_t size;
+	long rc;
 	int fd;
 
 	if (abi < 1)
-		return;
+		return 0;
 	size = landlock_fill(abi, &rules);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0U);
 	if (fd < 0)
-		return;
-	syscall(SYS_landlock_restrict_self, fd, 0U);
+		return 0;
+	rc = syscall(SYS_landlock_restrict_self, fd, 0U);
 	close(fd);
+	return rc == 0 ? abi : 0;
 }
 
 /* ---- the system call filter ---- */
@@ -213,7 +266,7 @@ static int filter_self(struct err *err)
 
 /* ---- all of it ---- */
 
-static int drop_privileges(struct err *err)
+static int drop_privileges(const struct confine_limits *limits UNUSED, struct err *err)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, ERR_FAILED, "cannot set no_new_privs");
@@ -224,26 +277,32 @@ static int drop_privileges(struct err *err)
 	return 0;
 }
 
-int confine_self(const struct confine_limits *limits, struct err *err)
+int confine_self(const struct confine_limits *limits, struct strv *active, struct strv *missing,
+		 struct err *err)
 {
-	if (drop_privileges(err) < 0 || set_limits(limits, err) < 0)
+	static const struct {
+		const char *name;
+		int (*apply)(const struct confine_limits *limits, struct err *err);
+	} steps[] = {
+		{ "empty environment", refuse_environment },
+		{ "closed descriptors", close_others },
+		{ "no_new_privs", drop_privileges },
+		{ "resource limits", set_limits },
+	};
+	int abi;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (steps[i].apply(limits, err) < 0)
+			return -1;
+		strv_push(active, steps[i].name);
+	}
+	abi = landlock_self();
+	if (filter_self(err) < 0)
 		return -1;
-	landlock_self();
-	return filter_self(err);
-}
-
-void confine_probe(struct strv *active, struct strv *missing)
-{
-	unsigned action = SECCOMP_RET_KILL_PROCESS;
-	int abi = landlock_abi();
-
-	strv_push(active, "resource limits");
-	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0U, &action) == 0)
-		strv_push(active, "seccomp");
-	else
-		strv_push(missing, "seccomp");
-	if (abi > 0)
+	strv_push(active, "seccomp");
+	if (abi)
 		strv_pushf(active, "landlock abi %d", abi);
 	else
 		strv_push(missing, "landlock");
+	return 0;
 }

@@ -15,6 +15,9 @@
 /* To start a worker on a machine that is busy; the limits of the plugin run from when it runs. */
 #define START_MS 1000
 
+/* What lua-cjson ends the process with when its buffer cannot grow. */
+#define CJSON_NO_MEMORY 255
+
 /* extract, hyperparams, validate */
 #define FUNCTIONS 3
 
@@ -126,6 +129,7 @@ static void write_limits(struct jsonw *w, const struct exchange *x)
 	jsonw_pair_int(w, "load_ms", x->limits->load_ms);
 	jsonw_pair_int(w, "call_ms", x->limits->call_ms);
 	jsonw_pair_int(w, "cpu_s", deadline_ms(x) / 1000 + 1);
+	jsonw_pair_int(w, "fds", x->inputs ? (int64_t)x->inputs->n_fds : 0);
 }
 
 static void write_request(const struct exchange *x, struct str *out)
@@ -193,7 +197,8 @@ static void describe_end(const struct exchange *x, const char *function, struct 
 		str_adds(out, "asked the kernel for what a plugin may not have, and was killed");
 	else if (signal == SIGKILL || signal == SIGXCPU)
 		str_adds(out, "used too much processor time or memory and was killed");
-	else if (WIFEXITED(status) && WEXITSTATUS(status) == err_exit_status(ERR_INTERNAL))
+	else if (WIFEXITED(status) && (WEXITSTATUS(status) == err_exit_status(ERR_INTERNAL) ||
+				       WEXITSTATUS(status) == CJSON_NO_MEMORY))
 		str_adds(out, "needed more memory than a plugin may have");
 	else if (signal)
 		str_addf(out, "crashed (SIG%s)", sigabbrev_np(signal) ? sigabbrev_np(signal) : "?");
@@ -298,6 +303,58 @@ int exchange_run(struct exchange *x, struct err *err)
 			result = take_answer(x, err);
 	}
 	str_release(&request);
+	free(self);
+	return result;
+}
+
+/* ---- what confines a worker here ---- */
+
+static void take_strings(const struct json *doc, const char *key, struct strv *out)
+{
+	size_t list = json_member(doc, 0, key);
+
+	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i))
+		strv_push_take(out, json_string_copy(doc, i));
+}
+
+static int take_confinement(const struct proc_answer *answer, struct strv *active,
+			    struct strv *missing, struct err *err)
+{
+	struct json doc = JSON_INIT;
+	char *message = NULL;
+	int result = 0;
+
+	if (!proc_succeeded(answer) ||
+	    json_parse(&doc, "answer", answer->out.buf, answer->out.len, JSON_STRICT, err) < 0)
+		return err_set(err, ERR_FAILED, "the plugin worker gave no answer");
+	message =
+		json_string_copy(&doc, json_member(&doc, json_member(&doc, 0, "error"), "message"));
+	if (message)
+		result = err_set(err, ERR_FAILED, "%s", message);
+	take_strings(&doc, "active", active);
+	take_strings(&doc, "missing", missing);
+	free(message);
+	json_release(&doc);
+	return result;
+}
+
+int exchange_probe(struct strv *active, struct strv *missing, struct err *err)
+{
+	char *argv[] = { (char[]){ "thhost" }, (char[]){ WORKER_VERB }, (char[]){ PROBE_ARG },
+			 NULL };
+	char *env[] = { NULL };
+	char *self = proc_self();
+	struct proc_request ask = { .argv = argv,
+				    .env = env,
+				    .exe = self,
+				    .output_limit = ANSWER_LIMIT,
+				    .deadline_ms = START_MS };
+	struct proc_answer answer = PROC_ANSWER_INIT;
+	int result = proc_capture(&ask, &answer, err);
+
+	if (result == 0)
+		result = take_confinement(&answer, active, missing, err);
+	proc_answer_release(&answer);
 	free(self);
 	return result;
 }

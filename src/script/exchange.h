@@ -37,6 +37,10 @@ struct exchange {
 
 /* 0: 'doc' holds an answer without an error. */
 int exchange_run(struct exchange *x, struct err *err);
+/* What confines a worker here, as a worker that ran nothing tells it; the names are confine.c's.
+ * ERR_FAILED: a mandatory part cannot be had, so that no plugin can run. */
+int exchange_probe(struct strv *active, struct strv *missing, struct err *err);
+
 void exchange_release(struct exchange *x);
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "script/confine.h"
+#include "base/utf8.h"
 #include "script/exchange.h"
 #include "script/inputs.h"
 #include "script/value.h"
@@ -406,9 +406,9 @@ int plugin_extract(const struct plugin_set *set, const struct plugin_plan *plan,
 
 /* ---- what is here ---- */
 
-void plugin_confinement(struct strv *active, struct strv *missing)
+int plugin_confinement(struct strv *active, struct strv *missing, struct err *err)
 {
-	confine_probe(active, missing);
+	return exchange_probe(active, missing, err);
 }
 
 const char *plugin_lua_version(void)

@@ -150,7 +150,7 @@ struct plugin_result {
 	int64_t steps;
 	bool has_steps;
 	int64_t resumed_from; /* where the counter that 'steps' is began; 0: at its start */
-	char *epochs; /* number text or NULL */
+	char *epochs;	      /* number text or NULL */
 	char *final_checkpoint;
 	char *base_model;
 	char *planned;
@@ -199,8 +199,9 @@ int plugin_progress_receive(struct plugin_progress *p,
 			    void (*set)(void *arg, const char *name, double value), void *arg);
 void plugin_progress_stop(struct plugin_progress *p);
 
-/* What confines a worker here, for doctor: "seccomp", "landlock abi 7", ...; and what is missing. */
-void plugin_confinement(struct strv *active, struct strv *missing);
+/* What confines a worker here, for doctor: "seccomp", "landlock abi 7", ...; and what is missing.
+ * -1: a mandatory part is, and no plugin can run. */
+int plugin_confinement(struct strv *active, struct strv *missing, struct err *err);
 
 /* The Lua that is linked in: "Lua 5.4.4", and lua-cjson's version. */
 const char *plugin_lua_version(void);

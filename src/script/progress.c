@@ -15,10 +15,14 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* A worker that has not answered for this long hangs in a pattern: it is killed. */
 #define PATIENCE_MS 1000
+
+/* Messages of the worker that are read at once: the training's output must not wait for more. */
+#define MESSAGES 64
 
 #define MAX_RULES 64
 #define MAX_CAPTURES 16
@@ -109,6 +113,7 @@ static int read_rules(struct watch *w, const char *text, size_t len, struct err 
 						      .path = "rules",
 						      .function = "progress" };
 	struct confine_limits limits;
+	struct strv parts = STRV_INIT; /* of the confinement; nobody asks */
 	struct json doc = JSON_INIT;
 	int64_t memory = 0;
 	size_t list;
@@ -117,7 +122,8 @@ static int read_rules(struct watch *w, const char *text, size_t len, struct err 
 		return -1;
 	json_int64(&doc, json_member(&doc, 0, "memory"), &memory);
 	limits = (struct confine_limits){ .memory = (size_t)memory };
-	if (confine_self(&limits, err) < 0 || state_open(&w->state, limits.memory, err) < 0)
+	if (confine_self(&limits, &parts, &parts, err) < 0 ||
+	    state_open(&w->state, limits.memory, err) < 0)
 		return -1;
 	list = json_member(&doc, 0, "rules");
 	for (size_t i = json_first(&doc, list); i != JSON_NONE && w->n_rules < MAX_RULES;
@@ -183,6 +189,15 @@ static bool write_answer(const struct str *out)
 	return true;
 }
 
+/* The parent kills a worker that hangs; should the parent be gone, this does. */
+static void set_timer(int ms)
+{
+	const struct itimerval timer = { .it_value = { .tv_sec = ms / 1000,
+						       .tv_usec = ms % 1000 * 1000 } };
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 int progress_worker(void)
 {
 	static struct watch w = { .out = STR_INIT };
@@ -194,7 +209,9 @@ int progress_worker(void)
 		_exit(1);
 	while ((n = read_message(block)) > 0) {
 		str_clear(&w.out);
+		set_timer(2 * PATIENCE_MS);
 		look_at_block(&w, block, (size_t)n);
+		set_timer(0);
 		str_addf(&w.out, "=%zd\n", n);
 		if (!write_answer(&w.out))
 			break;
@@ -347,7 +364,7 @@ int plugin_progress_receive(struct plugin_progress *p,
 	static char buf[PROGRESS_BLOCK];
 	enum duplex_result result = DUPLEX_DONE;
 
-	while (p->fd >= 0 && result == DUPLEX_DONE) {
+	for (int i = 0; i < MESSAGES && p->fd >= 0 && result == DUPLEX_DONE; i++) {
 		struct duplex d = duplex_of(p);
 		size_t len;
 

@@ -3,14 +3,18 @@
  * other (their sizes are in the line; a source need not be UTF-8):
  *
  *	{"op":"describe"|"call", "stage", "dataset", "memory", "load_ms", "call_ms", "cpu_s",
+ *	 "fds",
  *	 "plugins":[{"kind","name","path"}],
  *	 "sources":[{"plugin":0|1|-1,"module","path","size"}],
  *	 "entry":{...}, "ctx":{"exp","now","dir_name","argv":[...]}, "config":{...},
  *	 "inputs":[{"name","chosen","files":[{"name","mtime","size","fd","why","dir"}]}]}
  *
  * The worker answers with one JSON object: "plan" (describe), "result" and "hyperparams" (call),
- * "issues", or "error":{"message","hint"}; always "infos" and "warnings". On stderr it notes what it
+ * "issues", or "error":{"message","hint"}; always "infos", "warnings" and what of the confinement is in
+ * force and what is not had, "active" and "missing". On stderr it notes what it
  * is at, "@PLUGIN FUNCTION", for the message should it be killed.
+ *
+ * Started with PROBE_ARG it reads nothing, confines itself and answers.
  */
 #include "base/base.h"
 
@@ -32,6 +36,8 @@ struct worker {
 	struct str text; /* the whole request */
 	struct json doc;
 	struct calls calls;
+	struct strv active; /* parts of the confinement */
+	struct strv missing;
 };
 
 /* ---- the request ---- */
@@ -157,6 +163,14 @@ static void read_ctx(const struct json *doc, struct api *api)
 	}
 }
 
+/* The limits are of no account: nothing will run. */
+static int probe(struct worker *w, struct err *err)
+{
+	const struct confine_limits limits = { .memory = (size_t)1 << 20, .cpu_seconds = 1 };
+
+	return confine_self(&limits, &w->active, &w->missing, err);
+}
+
 /* From the request to 'calls'; confines the process as soon as the limits are known. */
 static int prepare(struct worker *w, struct err *err)
 {
@@ -172,8 +186,10 @@ static int prepare(struct worker *w, struct err *err)
 	if (json_parse(&w->doc, "request", w->text.buf, line, JSON_NONFINITE_OK, err) < 0)
 		return -1;
 	limits = (struct confine_limits){ .memory = (size_t)integer(&w->doc, 0, "memory"),
-					  .cpu_seconds = (int)integer(&w->doc, 0, "cpu_s") };
-	if (confine_self(&limits, err) < 0 || state_open(&c->state, limits.memory, err) < 0)
+					  .cpu_seconds = (int)integer(&w->doc, 0, "cpu_s"),
+					  .n_inputs = (int)integer(&w->doc, 0, "fds") };
+	if (confine_self(&limits, &w->active, &w->missing, err) < 0 ||
+	    state_open(&c->state, limits.memory, err) < 0)
 		return -1;
 	c->request = &w->doc;
 	c->entry = json_member(&w->doc, 0, "entry");
@@ -241,6 +257,10 @@ static void write_answer(const struct worker *w, const struct err *err)
 		add_text(&out, "hyperparams", &c->hyperparams);
 		add_text(&out, "issues", &c->issues);
 	}
+	add_strings(&out, "active", &w->active);
+	str_addch(&out, ',');
+	add_strings(&out, "missing", &w->missing);
+	str_addch(&out, ',');
 	add_strings(&out, "infos", &c->api.infos);
 	str_addch(&out, ',');
 	add_strings(&out, "warnings", &c->api.warnings);
@@ -269,18 +289,21 @@ int worker_main(int argc, char **argv)
 {
 	static struct worker w = { .text = STR_INIT, .doc = JSON_INIT };
 	struct err err = ERR_INIT;
+	const char *what = argc > 2 ? argv[2] : "";
+	int result;
 
 	reset_alarm();
-	if (argc > 2 && strcmp(argv[2], PROGRESS_ARG) == 0)
+	if (strcmp(what, PROGRESS_ARG) == 0)
 		return progress_worker();
 	w.calls.plan = (struct str)STR_INIT;
 	w.calls.result = (struct str)STR_INIT;
 	w.calls.hyperparams = (struct str)STR_INIT;
 	w.calls.issues = (struct str)STR_INIT;
 	w.calls.scratch = (struct str)STR_INIT;
-	if (prepare(&w, &err) == 0)
+	result = strcmp(what, PROBE_ARG) == 0 ? probe(&w, &err) : prepare(&w, &err);
+	if (result == 0 && !what[0])
 		run(&w, &err);
-	else
+	else if (result < 0)
 		err_prefix(&err, "cannot run a plugin in a confined process");
 	write_answer(&w, &err);
 	_exit(0); /* lua_close() would only give back what goes anyway */
