@@ -316,11 +316,16 @@ size_t edit_distance(const char *a, const char *b)
 const char *nearest_word(const char *word, const char *const *candidates, size_t n)
 {
 	const char *best = NULL;
-	size_t best_distance = strlen(word) / 3 + 2; /* farther than that is not a typing error */
+	size_t len = strlen(word);
+	size_t best_distance = len / 3 + 2; /* farther than that is not a typing error */
 
 	for (size_t i = 0; i < n; i++) {
-		size_t distance = edit_distance(word, candidates[i]);
+		size_t len_b = strlen(candidates[i]);
+		size_t distance = len > len_b ? len - len_b : len_b - len;
 
+		if (distance >= best_distance) /* it is no less than that */
+			continue;
+		distance = edit_distance(word, candidates[i]);
 		if (distance < best_distance) {
 			best_distance = distance;
 			best = candidates[i];

@@ -106,3 +106,17 @@ bool utf8_is_control(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x206f) || c == 0x61c ||
 	       c == 0xfeff;
 }
+
+bool utf8_has_control(const char *text, size_t len)
+{
+	uint32_t c;
+
+	for (size_t i = 0; i < len;) {
+		size_t width = utf8_decode(text + i, len - i, &c);
+
+		if (!width || utf8_is_control(c))
+			return true;
+		i += width;
+	}
+	return false;
+}

@@ -18,4 +18,7 @@ bool utf8_is_valid(const char *text, size_t len);
  * takes no room. */
 bool utf8_is_control(uint32_t c);
 
+/* True as well where 'text' is not valid. */
+bool utf8_has_control(const char *text, size_t len);
+
 #endif

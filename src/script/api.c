@@ -397,7 +397,7 @@ static const char *const optional_fields[] = { "dataset", "exp", "stage_dir_name
 /* A field that is nil here is nil; what no ctx has is a slip. [-0, +1, v] */
 static int ctx_unknown(lua_State *L)
 {
-	const char *name = luaL_tolstring(L, 2, NULL);
+	const char *name = sandbox_text(L, 2);
 
 	for (size_t i = 0; i < ARRAY_SIZE(optional_fields); i++)
 		if (strcmp(name, optional_fields[i]) == 0)

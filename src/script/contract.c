@@ -2,6 +2,7 @@
 
 #include "script/contract.h"
 
+#include "base/utf8.h"
 #include "script/api.h"
 #include "script/value.h"
 
@@ -48,6 +49,16 @@ static void check_string(lua_State *L, const char *path)
 	expect(L, path, lua_type(L, -1) == LUA_TSTRING && lua_rawlen(L, -1) > 0,
 	       "a string that is not empty");
 	expect(L, path, lua_rawlen(L, -1) <= 4096, "a string of at most 4096 bytes");
+	expect(L, path, strlen(lua_tostring(L, -1)) == lua_rawlen(L, -1),
+	       "a string without a zero byte");
+}
+
+/* What is recorded or shown. [-0, +0, v] */
+static void check_text(lua_State *L, const char *path)
+{
+	check_string(L, path);
+	expect(L, path, !utf8_has_control(lua_tostring(L, -1), lua_rawlen(L, -1)),
+	       "UTF-8 text without control characters");
 }
 
 /* [-0, +0, v] */
@@ -110,6 +121,8 @@ static void check_map(lua_State *L, const char *path, check_fn *check)
 
 		if (lua_type(L, -2) != LUA_TSTRING || ++n > VALUE_MAX_KEYS)
 			luaL_error(L, "field '%s' must be a table with names as keys", path);
+		if (utf8_has_control(lua_tostring(L, -2), lua_rawlen(L, -2)))
+			luaL_error(L, "field '%s' has a name with a control character in it", path);
 		item = lua_pushfstring(L, "%s.%s", path, lua_tostring(L, -2));
 		lua_insert(L, -2); /* key, item, value */
 		check(L, item);
@@ -121,6 +134,12 @@ static void check_map(lua_State *L, const char *path, check_fn *check)
 static void check_strings(lua_State *L, const char *path)
 {
 	check_list(L, path, check_string);
+}
+
+/* [-0, +0, v] */
+static void check_texts(lua_State *L, const char *path)
+{
+	check_list(L, path, check_text);
 }
 
 /* The field called 'name' that 'kind' may have, or an error that suggests one. [-0, +0, v] */
@@ -209,9 +228,9 @@ static void check_goal(lua_State *L, const char *path)
 static void check_metric(lua_State *L, const char *path)
 {
 	static const struct field fields[] = {
-		{ "goal", ALL, 0, check_goal },	  { "min", ALL, 0, check_number },
-		{ "max", ALL, 0, check_number },  { "required", ALL, 0, check_boolean },
-		{ "unit", ALL, 0, check_string }, { "primary", ALL, 0, check_boolean },
+		{ "goal", ALL, 0, check_goal },	 { "min", ALL, 0, check_number },
+		{ "max", ALL, 0, check_number }, { "required", ALL, 0, check_boolean },
+		{ "unit", ALL, 0, check_text },	 { "primary", ALL, 0, check_boolean },
 	};
 
 	expect(L, path, lua_istable(L, -1), "a table like { goal = \"max\" }");
@@ -291,7 +310,7 @@ static void check_rule(lua_State *L, const char *path)
 	static const struct field fields[] = {
 		{ "find", ALL, ALL, check_string },
 		{ "match", ALL, ALL, check_match },
-		{ "set", ALL, ALL, check_strings },
+		{ "set", ALL, ALL, check_texts },
 		{ "scale", ALL, 0, check_number },
 	};
 
@@ -323,22 +342,22 @@ static const struct field plugin_fields[] = {
 	{ "api", ALL, ALL, check_api },
 	{ "kind", ALL, ALL, check_string },
 	{ "name", ALL, ALL, check_string },
-	{ "version", ALL, ALL, check_string },
-	{ "summary", ALL, 0, check_string },
-	{ "dir", STAGE | OVERRIDE, STAGE, check_string },
-	{ "model_name", STAGE | OVERRIDE, STAGE, check_string },
+	{ "version", ALL, ALL, check_text },
+	{ "summary", ALL, 0, check_text },
+	{ "dir", STAGE | OVERRIDE, STAGE, check_text },
+	{ "model_name", STAGE | OVERRIDE, STAGE, check_text },
 	{ "inputs", STAGE | OVERRIDE | IMPORT, 0, check_inputs },
 	{ "metrics", STAGE | OVERRIDE, 0, check_metrics },
 	{ "progress", STAGE | OVERRIDE, 0, check_progress },
-	{ "requires", STAGE | OVERRIDE, 0, check_strings },
-	{ "produces", STAGE, 0, check_strings },
+	{ "requires", STAGE | OVERRIDE, 0, check_texts },
+	{ "produces", STAGE, 0, check_texts },
 	{ "command", STAGE | OVERRIDE, 0, check_strings },
 	{ "extract", STAGE | OVERRIDE, 0, check_function },
 	{ "hyperparams", STAGE | OVERRIDE, 0, check_function },
 	{ "validate", STAGE | OVERRIDE, 0, check_function },
 	{ "stages", DATASET, DATASET, check_stages },
-	{ "extension", EXPORT, 0, check_string },
-	{ "media_type", EXPORT, 0, check_string },
+	{ "extension", EXPORT, 0, check_text },
+	{ "media_type", EXPORT, 0, check_text },
 	{ "export", EXPORT, EXPORT, check_function },
 	{ "import", IMPORT, IMPORT, check_function },
 };

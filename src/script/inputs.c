@@ -136,6 +136,7 @@ static int find_input(struct input *input, const struct plugin_input *declared,
 
 static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 {
+	struct err ignored = ERR_INIT;
 	struct stat st;
 	int fd;
 

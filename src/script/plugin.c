@@ -13,6 +13,9 @@
 
 #include <lua.h>
 
+/* Each is looked for in the stage directory, which takes its time. */
+#define MAX_INPUTS 64
+
 #define CJSON_VERSION "lua-cjson 2.1.0" /* the archive has no macro for it */
 
 /* ---- the plan ---- */
@@ -172,6 +175,9 @@ static int read_plan(const struct exchange *x, struct plugin_plan *plan, struct 
 	if (json_is(doc, issues, JSON_ARRAY))
 		plan->issues = json_raw_copy(doc, issues);
 	keep_source(plan, &x->sources);
+	if (plan->n_inputs > MAX_INPUTS)
+		return err_set(err, ERR_PLUGIN, "plugin '%s' (%s): declares more than %d inputs",
+			       plan->name, plan->path, MAX_INPUTS);
 	return x->stage ? check_dir(plan, err) : 0;
 }
 
@@ -317,6 +323,30 @@ static bool is_outcome(const char *text)
 	return false;
 }
 
+/* What becomes part of a path, an environment variable or a reference. */
+static int check_places(const struct plugin_result *result, struct err *err)
+{
+	const char *base = result->base_model;
+	struct err why = ERR_INIT;
+
+	if (result->final_checkpoint && result->final_checkpoint[0] &&
+	    path_check_relative("final checkpoint", result->final_checkpoint, &why) < 0)
+		return err_set(err, ERR_PLUGIN, "%s", why.msg);
+	if (base && utf8_has_control(base, strlen(base)))
+		return err_set(err, ERR_PLUGIN, "base_model: it has a control character in it");
+	return 0;
+}
+
+static int check_time(const char *what, const char *text, struct err *err)
+{
+	double seconds;
+
+	if (!text || clock_parse(text, &seconds, NULL) == 0)
+		return 0;
+	return err_set(err, ERR_PLUGIN, "%s is '%.100s', expected a time as 2025-12-11T10:30:00",
+		       what, text);
+}
+
 static int take_scalars(const struct json *doc, size_t at, struct plugin_result *out,
 			struct err *err)
 {
@@ -344,7 +374,10 @@ static int take_scalars(const struct json *doc, size_t at, struct plugin_result 
 	out->end_time = text_of(doc, at, "end_time");
 	if (out->outcome && !is_outcome(out->outcome))
 		return err_set(err, ERR_PLUGIN, "outcome: not one of the words");
-	return 0;
+	if (check_time("start_time", out->start_time, err) < 0 ||
+	    check_time("end_time", out->end_time, err) < 0)
+		return -1;
+	return check_places(out, err);
 }
 
 /* Nothing that a worker says is trusted: all is checked once more here. */

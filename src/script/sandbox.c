@@ -14,6 +14,7 @@
  *   string.dump              bytecode; nothing may load it anyway
  *   math.random(seed)        the same input must give the same record
  *   %p, addresses in text    the same, and they tell where memory is
+ *   cjson.*_max_depth, new   its depth is bounded by the C stack: with another limit it crashes
  *   __gc                     finalizers run with hooks off: a loop there hangs
  *   string metatable         shared by all strings: sealed, with a copy of its own (CVE-2025-46818)
  */
@@ -31,6 +32,9 @@ static const char base_key, libraries_key, loaded_key, loading_key, environments
 
 #define KEY(key) ((void *)(uintptr_t) & (key))
 
+static const char *const unbounded_cjson[] = { "decode_max_depth", "encode_max_depth", "new",
+					       NULL };
+
 static const char *const base_names[] = {
 	"_VERSION", "assert",	"error",  "getmetatable", "ipairs", "next",	"pairs",
 	"pcall",    "rawequal", "rawget", "rawlen",	  "select", "tonumber", "type",
@@ -39,21 +43,20 @@ static const char *const base_names[] = {
 /* [-2, +0, v] (table, key, value) */
 static int refuse_write(lua_State *L)
 {
-	return luaL_error(L, "cannot change field '%s': it is read-only",
-			  luaL_tolstring(L, 2, NULL));
+	return luaL_error(L, "cannot change field '%s': it is read-only", sandbox_text(L, 2));
 }
 
 /* [-0, +0, v] */
 static int refuse_global_write(lua_State *L)
 {
 	return luaL_error(L, "assignment to undeclared variable '%s'; declare it with 'local'",
-			  luaL_tolstring(L, 2, NULL));
+			  sandbox_text(L, 2));
 }
 
 /* [-0, +0, v] */
 static int refuse_global_read(lua_State *L)
 {
-	return luaL_error(L, "undefined variable '%s'", luaL_tolstring(L, 2, NULL));
+	return luaL_error(L, "undefined variable '%s'", sandbox_text(L, 2));
 }
 
 /* proxy = setmetatable({}, { __index = TABLE, __newindex = refuse, __metatable = false }) */
@@ -104,13 +107,26 @@ static int safe_tostring(lua_State *L)
 	return 1;
 }
 
-/* Check the conversions of 'format', and give each %s an argument without an address. */
-/* [-0, +0, e] */
-static void mend_format_arguments(lua_State *L, const char *format)
+/* [-0, +1, e] */
+const char *sandbox_text(lua_State *L, int index)
 {
+	index = lua_absindex(L, index);
+	lua_pushcfunction(L, safe_tostring);
+	lua_pushvalue(L, index);
+	lua_call(L, 1, 1);
+	return lua_tostring(L, -1);
+}
+
+/* Check the conversions of the format at 1, and give each %s an argument without an address. */
+/* [-0, +0, e] */
+static void mend_format_arguments(lua_State *L)
+{
+	size_t len;
+	const char *format = luaL_checklstring(L, 1, &len);
+	const char *end = format + len; /* a NUL does not end it */
 	int arg = 1;
 
-	while ((format = strchr(format, '%'))) {
+	while ((format = memchr(format, '%', (size_t)(end - format)))) {
 		format++;
 		if (*format == '%') {
 			format++;
@@ -122,9 +138,7 @@ static void mend_format_arguments(lua_State *L, const char *format)
 			luaL_error(L, "invalid conversion '%%p' to 'format'");
 		if (*format != 's' || arg > lua_gettop(L) || lua_type(L, arg) == LUA_TSTRING)
 			continue;
-		lua_pushcfunction(L, safe_tostring);
-		lua_pushvalue(L, arg);
-		lua_call(L, 1, 1);
+		sandbox_text(L, arg);
 		lua_replace(L, arg);
 	}
 }
@@ -132,7 +146,7 @@ static void mend_format_arguments(lua_State *L, const char *format)
 /* [-0, +1, e] upvalue 1: the original */
 static int safe_format(lua_State *L)
 {
-	mend_format_arguments(L, luaL_checkstring(L, 1));
+	mend_format_arguments(L);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
 	lua_call(L, lua_gettop(L) - 1, 1);
@@ -222,6 +236,15 @@ static void run_chunk(lua_State *L, const char *name, const char *key)
 	lua_call(L, 1, 1);
 }
 
+/* nil for each field of the table on top that is named. [-0, +0, m] */
+static void drop_fields(lua_State *L, const char *const *names)
+{
+	for (; *names; names++) {
+		lua_pushnil(L);
+		lua_setfield(L, -2, *names);
+	}
+}
+
 /* Push the module's value: what its chunk returns, or true. [-0, +1, e] */
 static void load_module(lua_State *L, int plugin, const char *name, const char *key)
 {
@@ -230,6 +253,7 @@ static void load_module(lua_State *L, int plugin, const char *name, const char *
 	if (strcmp(name, "cjson") == 0) {
 		lua_pushcfunction(L, luaopen_cjson);
 		lua_call(L, 0, 1);
+		drop_fields(L, unbounded_cjson);
 		sandbox_freeze(L);
 		return;
 	}
@@ -287,10 +311,7 @@ static void open_library(lua_State *L, const char *name, lua_CFunction opener,
 	lua_rawgetp(L, LUA_REGISTRYINDEX, KEY(libraries_key));
 	lua_pushcfunction(L, opener);
 	lua_call(L, 0, 1);
-	for (; *dropped; dropped++) {
-		lua_pushnil(L);
-		lua_setfield(L, -2, *dropped);
-	}
+	drop_fields(L, dropped);
 	if (strcmp(name, "string") == 0) {
 		lua_getfield(L, -1, "format");
 		lua_pushcclosure(L, safe_format, 1);

@@ -18,6 +18,9 @@ void sandbox_load(lua_State *L, const struct state_source *source);
 /* As require(name) in plugin number 'plugin' (or STATE_LIBRARY). [-0, +1, e] */
 void sandbox_require(lua_State *L, int plugin, const char *name);
 
+/* Push the value at 'index' as text for a message: as tostring(), but never an address. [-0, +1, e] */
+const char *sandbox_text(lua_State *L, int index);
+
 /* Replace the table on top by one that shows its content and cannot be changed. [-1, +1, m] */
 void sandbox_freeze(lua_State *L);
 

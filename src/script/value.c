@@ -87,6 +87,8 @@ static int add_string(struct writer *w, int index)
 		return refuse_path(w, "a string of more than 64 KiB");
 	if (!utf8_is_valid(text, len))
 		return refuse_path(w, "a string that is not valid UTF-8");
+	if (memchr(text, '\0', len))
+		return refuse_path(w, "a string with a zero byte in it");
 	json_add_string(w->out, text, len);
 	return 0;
 }
@@ -133,6 +135,8 @@ static int add_member(struct writer *w, int table, const struct key *key, int de
 	str_addf(&w->path, "%s%.100s", w->path.len ? "." : "", key->name);
 	if (key->len > VALUE_MAX_STRING || !utf8_is_valid(key->name, key->len))
 		return refuse_path(w, "a key that is too long or not valid UTF-8");
+	if (utf8_has_control(key->name, key->len))
+		return refuse_path(w, "a key with a control character in it");
 	json_add_string(w->out, key->name, key->len);
 	str_addch(w->out, ':');
 	lua_pushvalue(w->L, key->slot);
@@ -285,6 +289,17 @@ struct reader {
 	struct err *err;
 };
 
+static bool has_control(const struct json *doc, size_t token)
+{
+	struct str text = STR_INIT;
+	bool found;
+
+	json_string(doc, token, &text);
+	found = utf8_has_control(text.buf, text.len);
+	str_release(&text);
+	return found;
+}
+
 static int check_token(struct reader *r, size_t token, int depth);
 
 static int check_container(struct reader *r, size_t token, int depth)
@@ -297,6 +312,9 @@ static int check_container(struct reader *r, size_t token, int depth)
 	     i = json_next(r->doc, token, i)) {
 		if (++r->keys > VALUE_MAX_KEYS)
 			return err_set(r->err, ERR_PLUGIN, "%s: too many keys", r->what);
+		if (is_object && has_control(r->doc, i))
+			return err_set(r->err, ERR_PLUGIN, "%s: a key with a control character",
+				       r->what);
 		if (check_token(r, is_object ? i + 1 : i, depth + 1) < 0)
 			return -1;
 	}

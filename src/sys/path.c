@@ -40,19 +40,6 @@ static const char *name_fault(const char *name, size_t len)
 	return NULL;
 }
 
-/* 'name' is valid UTF-8. */
-static bool has_control(const char *name, size_t len)
-{
-	uint32_t c;
-
-	for (size_t i = 0; i < len;) {
-		i += utf8_decode(name + i, len - i, &c);
-		if (utf8_is_control(c))
-			return true;
-	}
-	return false;
-}
-
 static bool ends_in(const char *name, size_t len, const char *suffix)
 {
 	size_t want = strlen(suffix);
@@ -68,7 +55,7 @@ static const char *component_fault(const char *name, size_t len)
 		return fault;
 	if (memchr(name, '/', len) || memchr(name, '\\', len))
 		return "it has a '/' or '\\' in it";
-	if (has_control(name, len))
+	if (utf8_has_control(name, len))
 		return "it has a control character in it";
 	if (ends_in(name, len, ".lock") || ends_in(name, len, ".tmp") || ends_in(name, len, ".bak"))
 		return "it ends in .lock, .tmp or .bak, which thhost uses itself";
