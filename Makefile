@@ -75,7 +75,8 @@ LUA_FILES := $(sort $(wildcard lua/th/*.lua lua/new/*))
 EMBEDDED_text := $(LUA_FILES)
 EMBEDDED_bytecode := $(patsubst lua/th/%.lua,$(BUILD)/gen/lua/th/%.luac,$(LUA_FILES))
 EMBEDDED := $(EMBEDDED_$(EMBED))
-UNIT_SOURCES := $(sort $(filter-out tests/unit/worker_tool.c,$(wildcard tests/unit/*.c)))
+TOOLS := worker_tool broken_worker
+UNIT_SOURCES := $(sort $(filter-out $(TOOLS:%=tests/unit/%.c),$(wildcard tests/unit/*.c)))
 UNIT_OBJECTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/tests/obj/%.o)
 # The module is loaded into a running Lua: no second copy of liblua, and position-independent code.
 PIC_OBJECTS := $(patsubst $(BUILD)/obj/%.o,$(BUILD)/pic/%.o,$(filter-out $(BUILD)/obj/script/% \
@@ -127,7 +128,7 @@ $(BUILD)/tests/obj/%.o: tests/unit/%.c $(BUILD)/flags
 $(BUILD)/tests/unit.so: $(UNIT_OBJECTS) $(PIC_OBJECTS) $(APP_PIC_OBJECTS)
 	$(CC) $(CFLAGS) $(MODE_FLAGS_$(MODE)) -shared $(LDFLAGS) -o $@ $^ -linih -lfyaml -lnettle -lm -ldl
 
-$(BUILD)/tests/worker_tool: tests/unit/worker_tool.c $(BUILD)/libthhost.a
+$(TOOLS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libthhost.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LINK_LIBS)
 
@@ -189,7 +190,7 @@ check: ## install what is missing, build, run all tests and lints
 
 SPECS ?= tests/spec
 .PHONY: test test-programs test-asan lint bench cov
-test-programs: all $(BUILD)/tests/unit.so $(BUILD)/tests/worker_tool
+test-programs: all $(BUILD)/tests/unit.so $(TOOLS:%=$(BUILD)/tests/%)
 test: test-programs ## all specs in this MODE; SPECS=tests/spec/json_spec.lua for some
 	@MODE=$(MODE) BUILD=$(BUILD) LUA=$(LUA) CC="$(CC)" sh config/dev/test.sh $(SPECS)
 

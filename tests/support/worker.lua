@@ -56,6 +56,15 @@ function M.run(prefix, ...)
 	return cjson.decode(text), seconds
 end
 
+--- Start the tool in the background; its pid. Its answer goes to the file `out`.
+function M.start(prefix, out, ...)
+	local pipe = assert(io.popen(("{ %s exec %s; } >'%s' 2>/dev/null & echo $!"):format(prefix,
+		quote({ M.TOOL, ... }), out)))
+	local pid = pipe:read("n")
+	pipe:close()
+	return pid
+end
+
 --- Wall-clock seconds with a fraction.
 function M.now()
 	local file = assert(io.open("/proc/uptime"))
