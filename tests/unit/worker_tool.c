@@ -3,6 +3,7 @@
  *
  *	worker_tool describe PATH STAGE [DATASET [ENTRY]]
  *	worker_tool extract PATH STAGE DATASET DIR [LOG [ARG...]]
+ *	worker_tool batch PATH DIR           (extract for each STAGE on stdin, one document a line)
  *	worker_tool progress PATH STAGE      (blocks on stdin, divided by empty lines)
  *	worker_tool check FILE
  *	worker_tool list PATH
@@ -167,6 +168,22 @@ static int extract(struct plugin_set *set, char **args, int n)
 	return print(&out, 0);
 }
 
+/* Status 0 says that the host lived through all of them. */
+static int batch(struct plugin_set *set, char **args)
+{
+	char stage[256];
+
+	while (fgets(stage, sizeof(stage), stdin)) {
+		char none[] = "";
+		char *words[] = { stage, none, args[0] };
+
+		stage[strcspn(stage, "\n")] = '\0';
+		extract(set, words, 3);
+		fflush(stdout);
+	}
+	return 0;
+}
+
 static void on_value(void *arg, const char *name, double value)
 {
 	struct jsonw *w = arg;
@@ -275,6 +292,8 @@ int main(int argc, char **argv)
 		status = describe(&set, argv + 3, argc - 3);
 	else if (strcmp(verb, "extract") == 0 && argc > 5)
 		status = extract(&set, argv + 3, argc - 3);
+	else if (strcmp(verb, "batch") == 0 && argc > 3)
+		status = batch(&set, argv + 3);
 	else if (strcmp(verb, "progress") == 0 && argc > 3)
 		status = progress(&set, argv + 3);
 	else if (strcmp(verb, "check") == 0)
