@@ -35,6 +35,7 @@ local EVENTS = { "__index", "__newindex", "__call", "__len", "__eq", "__lt", "__
 
 local VARIABLES = { "a", "b", "c", "ctx", "M" }
 local block
+local labels = 0 -- each has a name of its own
 
 local function expression(depth)
 	local kind = depth <= 0 and random(2) or random(10)
@@ -68,7 +69,7 @@ local STATEMENTS = {
 		return ("pcall(function() %s end)"):format(block(depth))
 	end,
 	function(depth)
-		return ("for i = 1, %s do %s end"):format(pick({ "3", "1e4", "math.huge", "1 << 62" }), block(depth))
+		return ("for i = 1, %s do %s end"):format(pick({ "3", "3", "3", "10", "1e4", "1 << 62" }), block(depth))
 	end,
 	function(depth)
 		return ("while %s do %s break end"):format(expression(depth), block(depth))
@@ -86,7 +87,10 @@ local STATEMENTS = {
 		return ("for k, v in pairs(%s) do a, b = k, v end"):format(expression(depth))
 	end,
 	function(depth)
-		return ("do ::again:: %s if %s then goto again end end"):format(block(depth), expression(0))
+		labels = labels + 1
+		local own = labels
+		return ("do ::l%d:: %s if rawequal(%s, %s) then goto l%d end end"):format(own, block(depth), expression(0),
+			expression(0), own)
 	end,
 }
 
@@ -115,7 +119,8 @@ function M.sentence(name)
 local M = { api = 1, kind = "stage", name = "%s", version = "1", dir = "x", model_name = "x",
 	inputs = { x = "*?", y = "*.yaml?" } }
 function M.extract(ctx)
-	local a, b, c = %s, {}, ctx:list("x")
+	local a, b, c
+	pcall(function() a, b, c = %s, {}, ctx:list("x") end)
 	%s
 	return { metrics = %s, steps = %s, [%s] = %s }
 end
@@ -188,12 +193,9 @@ local MUTATIONS = {
 	change_line(".", function() return string.char(random(0, 255)) end),
 }
 
---- A mutant of one of `texts`, spliced with another; the plugin in it is called `name`.
----@param name string
----@param texts string[]
----@return string
-function M.mutant(name, texts)
-	local lines, other = lines_of((pick(texts):gsub('name = "[%w_]*"', 'name = "' .. name .. '"', 1))), lines_of(pick(texts))
+local function mutate(name, texts)
+	local lines = lines_of((pick(texts):gsub('name = "[%w_]*"', 'name = "' .. name .. '"', 1)))
+	local other = lines_of(pick(texts))
 	-- The head stays in two of three, so that most of them get as far as their functions.
 	local head = random(3) > 1 and table.move(lines, 1, 4, 1, {}) or {}
 	local body = table.move(lines, #head + 1, #lines, 1, {})
@@ -202,6 +204,22 @@ function M.mutant(name, texts)
 		pick(MUTATIONS)(body, other)
 	end
 	return table.concat(head, "\n") .. "\n" .. table.concat(body, "\n")
+end
+
+--- A mutant of one of `texts`, spliced with another; the plugin in it is called `name`. Four of five are
+--- Lua, as far as it is in the power of a few tries.
+---@param name string
+---@param texts string[]
+---@return string
+function M.mutant(name, texts)
+	local text
+	for _ = 1, random(5) > 1 and 20 or 1 do
+		text = mutate(name, texts)
+		if load(text, "=mutant", "t") then
+			break
+		end
+	end
+	return text
 end
 
 return M

@@ -19,9 +19,11 @@ local output, quote, read, shell = storage.output, storage.quote, storage.read, 
 
 --- All of `names` in turn, in one host under strace. Their answers by name, and the trace.
 local function run_batch(dir, names, stage, limits)
-	local trace, list = worker.dir() .. "/trace", worker.write("names", table.concat(names, "\n") .. "\n")
-	local text = output(("%s strace %s -o %s %s batch %s %s <%s 2>/dev/null"):format(limits, escape.OPTIONS, trace,
-		worker.TOOL, dir, stage, list))
+	local trace = worker.dir() .. "/trace"
+	local list = worker.write("names", table.concat(names, "\n") .. "\n")
+	local command = ("%s strace %s -o %s %s batch %s %s <%s 2>/dev/null"):format(limits, escape.OPTIONS, trace,
+		worker.TOOL, dir, stage, list)
+	local text = output(command)
 	local answers = {}
 	for line in text:gmatch("[^\n]+") do
 		answers[#answers + 1] = cjson.decode(line)
@@ -38,7 +40,7 @@ local function skip_reason()
 	end
 end
 
---- What each file outside of the corpus held, so that one that was touched shows.
+--- What each file held, so that one that was touched shows.
 local function outside()
 	return output(("cd %s && find . -mindepth 1 -name trace -prune -o -name names -prune -o -path ./fuzz -prune -o -printf "
 		.. "'%%p %%m %%s %%T@\\n' | sort; sha256sum hostile_secret"):format(worker.dir()))
@@ -86,7 +88,7 @@ describe("a hostile plugin", function()
 		for limits, some in pairs(by_limits) do
 			local answers, trace = run_batch(hostile.DIR, some, stage, limits)
 			for i, name in ipairs(some) do
-				faults[#faults + 1] = hostile.fault(name, answers[i])
+				faults[#faults + 1] = not hostile.more_time(name, answers[i]) and hostile.fault(name, answers[i]) or nil
 			end
 			table.move(trace.escapes, 1, #trace.escapes, #escapes + 1, escapes)
 			table.move(trace.left, 1, #trace.left, #escapes + 1, escapes)
@@ -99,6 +101,33 @@ describe("a hostile plugin", function()
 		assert.same({}, faults)
 		assert.equal(before, outside())
 		assert.is_true(#names >= 100 and workers > #names)
+	end)
+
+	it("reads nothing outside while its input is swapped for a link", function()
+		local n, clock, leaks, ends = torture.scale(60, 3000), torture.clock(), 0, {}
+		worker.write("swap/p/swap.lua", [[
+			local M = { api = 1, kind = "stage", name = "swap", version = "1", dir = "x", model_name = "x",
+				inputs = { x = "in.log" } }
+			function M.extract(ctx)
+				return { base_model = assert(ctx:read("x")), metrics = {} }
+			end
+			return M]])
+		worker.write("swap/in/own", "own")
+		worker.write("swap/secret", "the secret")
+		local dir = worker.dir() .. "/swap"
+		local swap = ([[cd %s/in && while [ -e own ]; do ln -sf ../secret in.log; ln -f own new; mv new in.log; done]])
+			:format(dir)
+		shell("(" .. swap:gsub("%%", "%%%%") .. ") >/dev/null 2>&1 &")
+		local answers = output(("yes swap | head -n %d | %s batch %s/p %s/in 2>/dev/null"):format(n, worker.TOOL, dir, dir))
+		os.remove(dir .. "/in/own")
+		for line in answers:gmatch("[^\n]+") do
+			local answer = cjson.decode(line)
+			leaks = leaks + (line:find("the secret", 1, true) and 1 or 0)
+			ends[answer.base_model or "refused"] = true
+		end
+		torture.figure(TIER, "inputs swapped for links while they are read", n, leaks, clock())
+		assert.equal(0, leaks)
+		assert.truthy(ends.own, "the input was never there")
 	end)
 
 	-- What is documented: a plugin that does not even load is refused before the training starts; else the
