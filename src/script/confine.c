@@ -43,7 +43,7 @@
 
 #define PROT_EXEC_BIT 4
 
-/* Of address space, where /proc does not tell how much is mapped: the program itself and its libraries. */
+/* Of address space, where /proc does not tell how much is mapped: the program and its libraries. */
 #define MAPPED_GUESS ((size_t)64 << 20)
 
 /* ---- what came in with the start ---- */

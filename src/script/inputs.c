@@ -15,7 +15,8 @@
 /* Names that one pattern may match. */
 #define MATCH_LIMIT 4096
 
-/* Names that all patterns of a plugin may match: each costs a few system calls and a line for the worker. */
+/* Names that all patterns of a plugin may match: each costs some system calls and a line of the
+ * request. */
 #define TOTAL_LIMIT ((size_t)4 * MATCH_LIMIT)
 
 static const char *const log_patterns[] = { "*.log", "*.out", "log.txt" };

@@ -267,6 +267,8 @@ function M.fault(name, answer)
 		return not is_timed_out and (message or not check(answer) and "another result") or nil
 	elseif not message then
 		return "it returned a result"
+	elseif text == NO_C_MEMORY and os.getenv("THHOST_MODE") == "asan" then
+		return nil -- the address space is not limited there, so that time or Lua's memory ends it
 	elseif not message:find(text, 1, true) then
 		return "not the expected end: " .. message
 	elseif not message:find(name, 1, true) then

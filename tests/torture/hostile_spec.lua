@@ -42,8 +42,8 @@ end
 
 --- What each file held, so that one that was touched shows.
 local function outside()
-	return output(("cd %s && find . -mindepth 1 -name trace -prune -o -name names -prune -o -path ./fuzz -prune -o -printf "
-		.. "'%%p %%m %%s %%T@\\n' | sort; sha256sum hostile_secret"):format(worker.dir()))
+	return output(("cd %s && find . -mindepth 1 -name trace -prune -o -name names -prune -o -path ./fuzz -prune -o "
+		.. "-printf '%%p %%m %%s %%T@\\n' | sort; sha256sum hostile_secret"):format(worker.dir()))
 end
 
 describe("the trace", function()
