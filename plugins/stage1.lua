@@ -87,6 +87,12 @@ local AVERAGES = { macro = true, micro = true, weighted = true, overall = true }
 local PER_CLASS = { f1 = "per_class_f1", precision = "per_class_precision",
 	recall = "per_class_recall", gt_count = "per_class_support" }
 
+-- Names of tables of ours; a number of that name has no place.
+local GROUPS = { confusion = true }
+for _, group in pairs(PER_CLASS) do
+	GROUPS[group] = true
+end
+
 --- Is `<class>_f1` a class's value? Then its precision and recall are there too.
 local function is_class(values, class)
 	return not AVERAGES[class] and values[class .. "_precision"] ~= nil
@@ -100,6 +106,8 @@ local function place(values, name)
 		return "confusion", pair
 	elseif name == "loss" then
 		return nil, "val_loss"
+	elseif GROUPS[name] then
+		return nil
 	end
 	for suffix, group in pairs(PER_CLASS) do
 		local class = name:match("^(.+)_" .. suffix .. "$")

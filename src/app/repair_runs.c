@@ -218,6 +218,19 @@ static void record_missed(struct repair *repair, const struct history *history, 
 	free(path);
 }
 
+/* Its thhost was killed, but after it had noted that the training ended with 0: that is no interrupted
+ * run, its entry is missing. */
+static void record_dead(struct repair *repair, const struct history *history, struct run *run)
+{
+	struct run_list one = { .v = run, .n = 1 };
+	size_t closed;
+
+	if (!repair->dry)
+		journal_close_dead(history->dir.fd, &one, &closed);
+	if (repair->dry || run->state == RUN_UNRECORDED)
+		record_missed(repair, history, run);
+}
+
 /* ---- spooled, and in no spool ---- */
 
 bool repair_is_lost(const struct history *history, const struct run *run)
@@ -329,6 +342,8 @@ void repair_runs(struct repair *repair, struct history *history)
 			continue;
 		if (entry != JSON_NONE)
 			mark(repair, history, run, entry);
+		else if (is_dead && run->exit_code == 0)
+			record_dead(repair, history, run);
 		else if (is_dead)
 			close_dead(repair, history, run);
 		else if (run->state == RUN_UNRECORDED)

@@ -8,6 +8,7 @@
 #include "sys/file.h"
 #include "sys/path.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,7 +65,7 @@ static bool is_there(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0;
+	return lstat(path, &st) == 0 || errno != ENOENT;
 }
 
 /* Put it in; 'history' is that of its directory, or NULL. */
@@ -184,6 +185,8 @@ void repair_spool(struct repair *repair, struct history *history)
 		spool_list(history->dir.fd, history->dir.path, &history->waiting, &err);
 		close(dirfd);
 	}
+	if (err.code && err.code != ERR_NOT_FOUND)
+		repair_left(repair, history->dir.ref, "spool", spool, "'%s': %s", spool, err.msg);
 	for (size_t i = 0; i < history->waiting.n; i++) {
 		char *path = history->waiting.v[i];
 

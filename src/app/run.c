@@ -37,6 +37,7 @@ struct live {
 	struct journal_room room;
 	char *end_time;	    /* where it will stand: see on_end() */
 	bool clock_was_set; /* back, during the training */
+	bool end_is_noted;  /* in the journal, for 'repair' */
 	bool has_news;	    /* the journal does not know the git state yet */
 	int64_t journal_at;
 	uint64_t news_seen;
@@ -257,7 +258,7 @@ static void on_end(void *arg)
 		return;
 	}
 	run->state = RUN_RUNNING;
-	journal_end(&live->room, run, &ignored);
+	live->end_is_noted = journal_end(&live->room, run, &ignored) == 0;
 	run->state = RUN_COMPLETED;
 	mem_end_as(
 		live->options->strict ? 125 : 0,
@@ -430,7 +431,7 @@ static void finish(struct live *live)
 	take_capture(live);
 	if (report->is_recorded)
 		forget_for_repair(&report->run);
-	if (update_journal(live) < 0 && report->run.state == RUN_UNRECORDED)
+	if (update_journal(live) < 0 && !live->end_is_noted && report->run.state == RUN_UNRECORDED)
 		err_hint(&report->trouble,
 			 "log and files are kept, but 'repair' does not know; mend the cause, then "
 			 "'thhost record %s -d %s --from %s'",

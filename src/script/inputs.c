@@ -137,7 +137,7 @@ static int find_input(struct input *input, const struct plugin_input *declared,
 
 static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 {
-	struct err ignored = ERR_INIT;
+	struct err err = ERR_INIT;
 	struct stat st;
 	int fd;
 
@@ -150,8 +150,9 @@ static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 		file->why = "was not opened: too many files match";
 		return;
 	}
-	fd = open_regular(dirfd, file->name, &st, &ignored);
+	fd = open_regular(dirfd, file->name, &st, &err);
 	if (fd < 0) {
+		log_warn("%s", err.msg); /* the cause; the plugin may do without */
 		file->why = "cannot be read";
 		return;
 	}

@@ -14,7 +14,8 @@
 
 /* The worker's own reading of its request, unconfined: the sanitizers need the world. */
 #define worker_main worker_main_again
-#define confine_self(limits, err) ((void)(limits), (void)(err), 0)
+#define confine_self(limits, active, missing, err) \
+	((void)(limits), (void)(active), (void)(missing), (void)(err), 0)
 #include "script/worker.c"
 #undef worker_main
 
