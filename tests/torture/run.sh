@@ -13,7 +13,7 @@ specs=
 for tier; do
 	specs="$specs tests/torture/${tier}_spec.lua"
 done
-: >"$figures" || exit 1
+: >"$figures" && : >"$build/torture.log" || exit 1
 THHOST_FIGURES=$(pwd)/$figures
 export THHOST_TORTURE THHOST_FIGURES
 
