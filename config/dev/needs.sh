@@ -1,7 +1,7 @@
 #!/bin/sh
 # needs.sh GROUP...: fail and name the Debian packages if something of GROUP (build, test, torture, torture-vm) is missing.
 # needs.sh install GROUP...: install them, saying which.
-# A line: what to look for (pkg:NAME by pkg-config, cmd:NAME in PATH, lua:MODULE), apt package, group.
+# A line: what to look for (pkg:NAME by pkg-config, cmd:NAME in PATH, lua:MODULE, rt:NAME of clang), apt package, group.
 set -eu
 
 list='
@@ -29,6 +29,7 @@ py:jsonschema     python3-jsonschema test
 cmd:mkfs.ext4     e2fsprogs        torture
 cmd:xfs_io        xfsprogs         torture
 cmd:clang         clang            torture
+rt:fuzzer         libclang-rt-dev  torture
 cmd:bindfs        bindfs           torture
 cmd:qemu-system-x86_64 qemu-system-x86 torture-vm
 cmd:busybox       busybox-static   torture-vm
@@ -39,6 +40,7 @@ found() {
 	pkg:*) pkg-config --exists "${1#pkg:}" 2>/dev/null ;;
 	cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
 	lua:*) command -v lua5.4 >/dev/null 2>&1 && lua5.4 -e "require '${1#lua:}'" >/dev/null 2>&1 ;;
+	rt:*) ls "$(clang -print-runtime-dir 2>/dev/null)/libclang_rt.${1#rt:}"* >/dev/null 2>&1 ;;
 	py:*) /usr/bin/python3 -c "import ${1#py:}" >/dev/null 2>&1 ;;
 	esac
 }
