@@ -22,11 +22,13 @@ static const char *const top_names[] = {
 
 /*
  * The value tokens of the named members of 'object', JSON_NONE for absent ones. Members mostly come
- * in the order of the names, so each is first compared with the name after the last one found.
+ * in the order of the names, so each is first compared with the name after the last one found. The
+ * result is the key of a name that is there once more, or JSON_NONE.
  */
-static void find_members(const struct json *doc, size_t object, const char *const *names, size_t n,
-			 size_t *values)
+static size_t find_members(const struct json *doc, size_t object, const char *const *names,
+			   size_t n, size_t *values)
 {
+	size_t repeated = JSON_NONE;
 	size_t likely = 0; /* at most n */
 
 	for (size_t i = 0; i < n; i++)
@@ -38,11 +40,14 @@ static void find_members(const struct json *doc, size_t object, const char *cons
 
 			if (!json_string_is(doc, key, names[name]))
 				continue;
+			if (values[name] != JSON_NONE)
+				repeated = key;
 			values[name] = key + 1;
 			likely = name + 1;
 			break;
 		}
 	}
+	return repeated;
 }
 
 static const char *type_name(const struct json *doc, size_t token)
@@ -183,23 +188,17 @@ static void check_entries(struct checker *c)
 
 /* ---- the top level ---- */
 
-static void check_repeated_top(struct checker *c)
+/* 'known': the key of a member of ours that is there once more, or JSON_NONE. */
+static void check_repeated_top(struct checker *c, size_t known)
 {
 	struct str key = STR_INIT;
-	size_t repeated = json_duplicate_key(c->doc, 0);
+	size_t repeated = known == JSON_NONE ? json_duplicate_key(c->doc, 0) : known;
 
 	if (repeated == JSON_NONE)
 		return;
 	json_string(c->doc, repeated, &key);
-	for (size_t i = 0; i < N_TOP; i++) {
-		if (str_equals(&key, top_names[i])) {
-			checker_report(c, ERROR, "duplicate", repeated, str_detach(&key),
-				       "is there more than once");
-			return;
-		}
-	}
-	checker_report(c, WARNING, "duplicate", repeated, str_detach(&key),
-		       "is there more than once");
+	checker_report(c, known == JSON_NONE ? WARNING : ERROR, "duplicate", repeated,
+		       str_detach(&key), "is there more than once");
 }
 
 static void check_version(struct checker *c)
@@ -220,13 +219,14 @@ static void check_version(struct checker *c)
 
 static void check_top(struct checker *c)
 {
-	find_members(c->doc, 0, top_names, N_TOP, c->top);
+	size_t repeated = find_members(c->doc, 0, top_names, N_TOP, c->top);
+
 	for (size_t i = 0; i <= LAST_DATASET; i++)
 		checker_check_type(c, ERROR, 0, c->top[i], xstrdup(top_names[i]),
 				   i == TOTAL_STEPS ? COUNT_WORDS : "a string", true);
 	checker_check_type(c, ERROR, 0, c->top[PARENTS], xstrdup("parents"), "an array", false);
 	check_version(c);
-	check_repeated_top(c);
+	check_repeated_top(c, repeated);
 }
 
 static void checker_begin(struct checker *c, const char *text)

@@ -404,6 +404,9 @@ describe("info: an old record", function()
 				":12: 'training_history[0].dataset' must be a string, but is null" },
 			{ replaced(FIRST, '"stage": "stage1",', '"stage": "stage1", "training_history": [],'),
 				"is there more than once" },
+			{ replaced(FIRST, '"stage": "stage1",',
+				'"stage": "stage1", "x": 1, "x": 2, "training_history": [{}],'),
+				"'training_history' is there more than once" },
 			{ replaced(FIRST, '"stage": "stage1",', '"stage": "stage1", "schema_version": 2,'),
 				":3: 'schema_version' is 2, but this thhost knows no version above 1" },
 		}
