@@ -65,7 +65,7 @@ struct file_replace_options {
  * Replace 'name' in 'dirfd' by 'len' bytes of 'data': temporary file in the same directory, write,
  * fsync, read back, rename, fsync of the directory. Mode, owner, ACL and user xattrs are kept.
  * A version that another program wrote at the last moment is put back (ERR_BUSY: read it and try
- * again) and also kept as ".NAME.conflict-TIME". Not for a file that others may only read.
+ * again) and also kept as ".NAME.conflict-TIME-HEX". Not for a file that others may only read.
  * FILE_NOT_DURABLE: replaced, but the directory could not be synced. The outcome is decided by what
  * lies on disk, not by what rename() returned.
  */
@@ -84,8 +84,8 @@ enum file_result file_replace_pieces(int dirfd, const char *name, const struct f
 
 /*
  * Remove temporary files of 'name' older than 'age_s' seconds; call it under the lock. The count.
- * A version that a crash in the middle of a swap left there is kept, as 'backup' (may be NULL) or
- * as a conflict.
+ * A version that a crash in the middle of a swap left there is kept: as 'backup' (may be NULL) if it
+ * is the 'expected_text' of that swap or none was given, else as a conflict.
  */
 int file_sweep(int dirfd, const char *name, const char *backup, int age_s);
 

@@ -5,6 +5,8 @@
  *	-> fence, and the old version is still there -> rename -> look who has the name now
  *	-> old version becomes the backup -> sync the directory
  *
+ * The temporary's name tells whoever finds it after a crash what it is: see "temporary names".
+ *
  * Up to the rename every failure leaves the file as it was. From the rename on nothing is believed
  * but inode numbers: a rename may succeed and report an error, or another program may write into
  * the same moment. No inode is synced twice: after a failed fsync the kernel may have dropped the
@@ -28,14 +30,13 @@
 
 #define TEMP_SIZE (NAME_MAX + 1)
 
-/* ".NAME.tmp." + 10 digits of a pid + "." + 16 hex digits must fit in NAME_MAX. */
-#define NAME_ROOM (NAME_MAX - 1 - 5 - 10 - 1 - 16)
+/* ".NAME.tmp." + 10 digits of a pid + three times "." and 16 hex digits must fit in NAME_MAX. */
+#define NAME_ROOM (NAME_MAX - 1 - 5 - 10 - 3 * 17)
+
+#define CONFLICT_FORMAT ".%.180s.conflict-"
 
 /* What is read or written at a time; pieces above it are written as they are. */
 #define BLOCK (64 << 10)
-
-/* Both inodes of an exchange get their ctime in one call; a coarse clock ticks in 4 to 10 ms. */
-#define SAME_MOMENT_NS 20000000
 
 struct swap {
 	int dirfd;
@@ -56,6 +57,16 @@ struct swap {
 };
 
 /* ---- temporary names ---- */
+
+/*
+ * While a temporary is made, ".NAME.tmp.PID.HEX". Once it is whole and about to be exchanged, with
+ * ".INO.DIGEST" behind that: its own inode number, and the digest of the text that gives way. So it
+ * is certain after a crash what lies under such a name: with this inode it is our own version, never
+ * put in place or taken back; with another and this digest, the old version; with another digest, one
+ * by a foreign program. Times tell nothing: a clock ticks in 4 ms, and a chmod moves the ctime.
+ */
+#define READY_FORMAT ".%llx.%016llx"
+#define NO_DIGEST 0 /* the caller gave no text: the one that gave way is the old version */
 
 /* ".NAME.tmp."; a name too long for that gives way to a hash (FNV-1a) of itself. */
 static void temp_prefix(const char *name, char out[TEMP_SIZE])
@@ -82,6 +93,36 @@ static int make_temp_name(const char *name, char out[TEMP_SIZE], struct err *err
 	len = strlen(out);
 	snprintf(out + len, TEMP_SIZE - len, "%ld.%s", (long)getpid(), hex);
 	return 0;
+}
+
+/* Not against forgers: whoever can write here needs no tricks. Eight bytes a step, for 64 MiB; a step
+ * is one-to-one, so a change of one word never goes unseen. */
+static uint64_t digest_of(const struct str *text)
+{
+	uint64_t hash = 14695981039346656037u ^ text->len;
+
+	for (size_t at = 0; at < text->len; at += sizeof(uint64_t)) {
+		size_t left = text->len - at;
+		uint64_t word = 0;
+
+		memcpy(&word, text->buf + at, left < sizeof(word) ? left : sizeof(word));
+		hash = (hash ^ word) * 1099511628211u;
+		hash ^= hash >> 32;
+	}
+	return hash == NO_DIGEST ? 1 : hash;
+}
+
+/* A name that belongs to this temporary alone. */
+static void conflict_name(const char *name, const char *tmp, char out[TEMP_SIZE])
+{
+	char prefix[TEMP_SIZE];
+	char when[CLOCK_TEXT_SIZE];
+	char hex[9] = "";
+
+	temp_prefix(name, prefix);
+	sscanf(tmp + strlen(prefix), "%*d.%8[0-9a-f]", hex);
+	clock_format_name(clock_now(), when);
+	snprintf(out, TEMP_SIZE, CONFLICT_FORMAT "%s-%s", name, when, hex);
 }
 
 /* ---- preparing ---- */
@@ -295,6 +336,25 @@ static enum holder holder_of(const struct swap *s, const char *name)
 	return st.st_dev == s->dev && st.st_ino == s->ino ? HOLDER_NEW : HOLDER_OTHER;
 }
 
+/* From here on it may be the old version that is under this name. */
+static int mark_ready(struct swap *s)
+{
+	const struct str *text = s->options->expected_text;
+	char ready[TEMP_SIZE];
+	size_t len = strlen(s->tmp);
+	int number = 0;
+
+	memcpy(ready, s->tmp, len);
+	snprintf(ready + len, sizeof(ready) - len, READY_FORMAT, (unsigned long long)s->ino,
+		 (unsigned long long)(text ? digest_of(text) : NO_DIGEST));
+	if (renameat(s->dirfd, s->tmp, s->dirfd, ready) < 0)
+		number = errno;
+	if (number && holder_of(s, ready) != HOLDER_NEW)
+		return number;
+	memcpy(s->tmp, ready, sizeof(ready));
+	return 0;
+}
+
 /* The only answers after which another way is tried; any other error is an error. */
 static bool is_unsupported(int number)
 {
@@ -344,6 +404,10 @@ static int rename_plainly(const struct swap *s)
 
 static int rename_over(struct swap *s)
 {
+	int number = mark_ready(s);
+
+	if (number)
+		return number;
 	s->exchanged = true;
 	if (renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_EXCHANGE) == 0)
 		return 0;
@@ -417,32 +481,26 @@ static bool is_the_old_one(const struct swap *s)
 }
 
 /* Another name for the foreign version: it is about to move once more. */
-static void keep_conflict(int dirfd, const char *name, const char *tmp, char out[TEMP_SIZE])
+static void keep_conflict(const struct swap *s, char out[TEMP_SIZE])
 {
-	char when[CLOCK_TEXT_SIZE];
-	char hex[17] = "";
-	struct err ignored = ERR_INIT;
+	conflict_name(s->name, s->tmp, out);
+	if (linkat(s->dirfd, s->tmp, s->dirfd, out, 0) < 0)
+		out[0] = '\0';
+}
 
-	clock_format_name(clock_now(), when);
-	snprintf(out, TEMP_SIZE, ".%.180s.conflict-%s", name, when);
-	if (linkat(dirfd, tmp, dirfd, out, 0) == 0)
-		return;
-	if (errno == EEXIST && id_random_hex(hex, &ignored) == 0) {
-		snprintf(out, TEMP_SIZE, ".%.180s.conflict-%s-%.8s", name, when, hex);
-		if (linkat(dirfd, tmp, dirfd, out, 0) == 0)
-			return;
-	}
-	out[0] = '\0';
+/* The foreign version loses the name of a temporary; 'out': where it is now. */
+static void move_conflict(int dirfd, const char *name, const char *tmp, char out[TEMP_SIZE])
+{
+	conflict_name(name, tmp, out);
+	if (renameat(dirfd, tmp, dirfd, out) < 0)
+		snprintf(out, TEMP_SIZE, "%s", tmp);
 }
 
 /* Last resort: our version stays, theirs moves aside by its only name. */
 static enum file_result leave_conflict(struct swap *s, char kept[TEMP_SIZE])
 {
 	if (!kept[0]) {
-		snprintf(kept, TEMP_SIZE, ".%.180s.conflict-%.40s", s->name,
-			 s->tmp + strlen(s->tmp) - 16);
-		if (renameat(s->dirfd, s->tmp, s->dirfd, kept) < 0)
-			snprintf(kept, TEMP_SIZE, "%s", s->tmp);
+		move_conflict(s->dirfd, s->name, s->tmp, kept);
 		s->has_tmp = false;
 	}
 	err_set(s->err, ERR_NOT_DURABLE,
@@ -460,7 +518,7 @@ static enum file_result put_back(struct swap *s)
 	char kept[TEMP_SIZE];
 	int dir = s->dirfd;
 
-	keep_conflict(dir, s->name, s->tmp, kept);
+	keep_conflict(s, kept);
 	if (renameat2(dir, s->tmp, dir, s->name, RENAME_EXCHANGE) < 0)
 		return leave_conflict(s, kept);
 	/* And if yet another version had come in the meantime, that one is the newest. */
@@ -554,43 +612,12 @@ enum file_result file_replace(int dirfd, const char *name, const char *data, siz
 
 /* ---- leftovers ---- */
 
-/* backup_by_link() gives the present version a second name, and with that a new ctime. */
-static bool has_one_name(int dirfd, const char *name)
+/* False also if that cannot be told: it is kept then. */
+static bool has_two_names(int dirfd, const char *name)
 {
 	struct stat st;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	       st.st_nlink == 1;
-}
-
-/*
- * True if 'tmp' once was the file itself: the exchange gave it and its successor one ctime, and its
- * content is older than that. A file that was abandoned before the exchange was written later than
- * the present version was put in place.
- */
-static bool was_exchanged(const struct file_version *tmp, const struct file_version *now)
-{
-	int64_t apart = tmp->ctime_ns - now->ctime_ns;
-
-	return now->exists && tmp->mtime_ns < now->ctime_ns && apart < SAME_MOMENT_NS &&
-	       apart > -SAME_MOMENT_NS;
-}
-
-/* A crash came between the exchange and the next step. Written later than our own version means:
- * by another program, which nobody has seen yet. */
-static void rescue(int dirfd, const char *name, const char *tmp, const char *backup,
-		   const struct file_version *old, const struct file_version *now)
-{
-	char kept[TEMP_SIZE];
-
-	if (old->mtime_ns > now->mtime_ns) {
-		keep_conflict(dirfd, name, tmp, kept);
-		log_warn("a version of '%s' by another program was found and kept as '%s'", name,
-			 kept);
-	} else if (backup && has_one_name(dirfd, tmp)) { /* else it is kept elsewhere: quarantine */
-		renameat(dirfd, tmp, dirfd, backup);
-	}
-	unlinkat(dirfd, tmp, 0);
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1;
 }
 
 struct sweep {
@@ -598,43 +625,98 @@ struct sweep {
 	const char *name;
 	const char *backup;
 	int age_s;
-	bool may_rescue;
+	char prefix[TEMP_SIZE];
+	struct strv names; /* of all that lies there */
 };
+
+/* The version that our own took the place of when a crash came; 'digest': what it should be. */
+static bool was_in_place(const struct sweep *sweep, const char *tmp,
+			 const struct file_version *found, uint64_t *digest)
+{
+	unsigned long long ino;
+	unsigned long long sum;
+
+	if (sscanf(tmp + strlen(sweep->prefix), "%*d.%*16[0-9a-f].%llx.%16llx", &ino, &sum) != 2)
+		return false;
+	*digest = sum;
+	return found->ino != ino;
+}
+
+static bool has_digest(const struct sweep *sweep, const char *tmp, uint64_t digest)
+{
+	struct str text = STR_INIT;
+	struct err ignored = ERR_INIT; /* what cannot be read is kept */
+	bool has = digest == NO_DIGEST ||
+		   (file_read(sweep->dirfd, tmp, FILE_LIMIT, &text, NULL, &ignored) == 0 &&
+		    digest_of(&text) == digest);
+
+	str_release(&text);
+	return has;
+}
+
+/* put_back() may have given it its name before the crash. */
+static bool has_conflict(const struct sweep *sweep, const struct file_version *version)
+{
+	char prefix[TEMP_SIZE];
+	struct stat st;
+
+	snprintf(prefix, sizeof(prefix), CONFLICT_FORMAT, sweep->name);
+	for (size_t i = 0; i < sweep->names.n; i++)
+		if (has_prefix(sweep->names.v[i], prefix) &&
+		    fstatat(sweep->dirfd, sweep->names.v[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_dev == version->dev && st.st_ino == version->ino)
+			return true;
+	return false;
+}
+
+/* True if what lies under 'tmp' has another name now. */
+static bool rescue(const struct sweep *sweep, const char *tmp, const struct file_version *found,
+		   uint64_t digest)
+{
+	char kept[TEMP_SIZE];
+
+	if (has_digest(sweep, tmp, digest)) /* with two names, it is kept elsewhere: quarantine */
+		return sweep->backup && !has_two_names(sweep->dirfd, tmp) &&
+		       renameat(sweep->dirfd, tmp, sweep->dirfd, sweep->backup) == 0;
+	if (has_conflict(sweep, found))
+		return false;
+	move_conflict(sweep->dirfd, sweep->name, tmp, kept);
+	log_warn("a version of '%s' by another program was found and kept as '%s'", sweep->name,
+		 kept);
+	return true;
+}
 
 static bool sweep_one(const struct sweep *sweep, const char *tmp)
 {
 	struct err ignored = ERR_INIT;
-	struct file_version old;
-	struct file_version now;
+	struct file_version found;
+	uint64_t digest;
 	int64_t newest = ((int64_t)time(NULL) - sweep->age_s) * 1000000000;
 
-	if (file_version(sweep->dirfd, tmp, &old, &ignored) < 0 || !old.exists ||
-	    (!S_ISREG(old.mode) && !S_ISLNK(old.mode)))
+	if (file_version(sweep->dirfd, tmp, &found, &ignored) < 0 || !found.exists ||
+	    (!S_ISREG(found.mode) && !S_ISLNK(found.mode)))
 		return false;
-	if (sweep->age_s > 0 && old.ctime_ns > newest)
+	if (sweep->age_s > 0 && found.ctime_ns > newest)
 		return false;
-	if (sweep->may_rescue && file_version(sweep->dirfd, sweep->name, &now, &ignored) == 0 &&
-	    was_exchanged(&old, &now)) {
-		rescue(sweep->dirfd, sweep->name, tmp, sweep->backup, &old, &now);
+	if (was_in_place(sweep, tmp, &found, &digest) && rescue(sweep, tmp, &found, digest))
 		return true;
-	}
 	return unlinkat(sweep->dirfd, tmp, 0) == 0;
 }
 
 int file_sweep(int dirfd, const char *name, const char *backup, int age_s)
 {
-	struct sweep sweep = { dirfd, name, backup, age_s, has_one_name(dirfd, name) };
+	struct sweep sweep = {
+		.dirfd = dirfd, .name = name, .backup = backup, .age_s = age_s, .names = STRV_INIT
+	};
 	struct err ignored = ERR_INIT;
-	struct strv names = STRV_INIT;
-	char prefix[TEMP_SIZE];
 	int count = 0;
 
-	temp_prefix(name, prefix);
-	if (path_list(dirfd, &names, &ignored) == 0)
-		for (size_t i = 0; i < names.n; i++)
-			if (has_prefix(names.v[i], prefix))
-				count += sweep_one(&sweep, names.v[i]);
-	strv_release(&names);
+	temp_prefix(name, sweep.prefix);
+	if (path_list(dirfd, &sweep.names, &ignored) == 0)
+		for (size_t i = 0; i < sweep.names.n; i++)
+			if (has_prefix(sweep.names.v[i], sweep.prefix))
+				count += sweep_one(&sweep, sweep.names.v[i]);
+	strv_release(&sweep.names);
 	return count;
 }
 

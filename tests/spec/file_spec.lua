@@ -316,25 +316,123 @@ describe("file", function()
 			assert.is_true(os.clock() - begun < (storage.is_asan and 10 or 2))
 		end)
 
+		--- Replace "old\n" by "new\n" with the calls of 'inject' tampered with. STOP halts it right before
+		--- the exchange, where 'meanwhile' runs.
+		local function crash(inject, meanwhile)
+			storage.write(path("f"), "old\n")
+			storage.write(path("driver.lua"), [[
+				local file = require("unit").file
+				local text, version = file.read(arg[1], "f")
+				file.replace(arg[1], "f", "new\n", { expected = version, text = text, backup = "f.bak" })
+			]])
+			local argv = { "strace", "-f", "-qq", "-o", "/dev/null", err = "/dev/null" }
+			for _, word in ipairs(inject) do
+				argv[#argv + 1] = "-e"
+				argv[#argv + 1] = "inject=" .. word
+			end
+			table.move({ "lua5.4", path("driver.lua"), dir }, 1, 3, #argv + 1, argv)
+			local pid = file.spawn(argv)
+			if meanwhile then
+				local stopped
+				storage.wait_until("the stop before the exchange", function()
+					local name = storage.names_with(dir, ".tmp.")[1] or ""
+					stopped = tonumber(name:match("%.tmp%.(%d+)%.%x+%.%x+%.%x+$"))
+					return stopped and storage.read("/proc/" .. stopped .. "/stat"):find("%) [tT] ")
+				end)
+				meanwhile()
+				file.kill(stopped, 18)
+			end
+			assert.same({ "signal", 9 }, { file.wait(pid) })
+			os.remove(path("driver.lua"))
+		end
+
+		--- What a sweep leaves under the name, as the backup, and as conflicts.
+		local function swept()
+			file.sweep(dir, "f", 0, "f.bak")
+			no_leftovers()
+			local conflicts = {}
+			for _, name in ipairs(storage.names_with(dir, ".conflict-")) do
+				conflicts[#conflicts + 1] = storage.read(path(name))
+			end
+			return { storage.read(path("f")), storage.read(path("f.bak")) or false, conflicts }
+		end
+
+		local function foreign()
+			storage.replace(path("f"), "foreign\n")
+		end
+
+		-- The first renameat says that the temporary is ready, the second makes it the backup.
+		local KILL = "renameat:signal=KILL:when=2"
+		local STOP = "renameat:signal=STOP:when=1"
+
 		it("keeps what a crash between the exchange and the next step left", function()
 			if storage.skip_without(storage.has_strace, "strace") then
 				return pending("no strace")
 			end
-			storage.write(path("f"), "old\n")
-			storage.shell("touch -d '1 minute ago' %s", path("f"))
-			storage.write(path("driver.lua"),
-				[[require("unit").file.replace(arg[1], "f", "new\n", { backup = "f.bak" })]])
-			-- The first rename that is no exchange is the one to the backup.
-			local pid = file.spawn({ "strace", "-f", "-qq", "-o", "/dev/null", "-e",
-				"inject=renameat:signal=KILL:when=1",
-				"lua5.4", path("driver.lua"), dir, err = "/dev/null" })
-			file.wait(pid)
-			os.remove(path("driver.lua"))
+			crash({ KILL })
 			assert.equal("new\n", storage.read(path("f")))
 			assert.equal(1, #storage.names_with(dir, ".tmp."))
-			assert.equal(1, file.sweep(dir, "f", 0, "f.bak"))
-			assert.equal("old\n", storage.read(path("f.bak")))
-			no_leftovers()
+			assert.same({ "new\n", "old\n", {} }, swept())
+		end)
+
+		it("keeps it whatever has been done to the file since", function()
+			if storage.skip_without(storage.has_strace, "strace") then
+				return pending("no strace")
+			end
+			for _, what in ipairs({ "chmod 600 %s", "ln %s %s.link", "touch %s" }) do
+				crash({ KILL })
+				file.nap(30000) -- a ctime of its own
+				storage.shell((what:gsub("%%s", path("f"))))
+				assert.same({ "new\n", "old\n", {} }, swept(), what)
+				storage.shell("rm -f %s %s %s", path("f"), path("f.bak"), path("f.link"))
+			end
+		end)
+
+		it("keeps a foreign version that a crash left there, once", function()
+			if storage.skip_without(storage.has_strace, "strace") then
+				return pending("no strace")
+			end
+			local kills = {
+				["when it was to get a name"] = "linkat:signal=KILL:when=1",
+				["when it was to go back"] = "renameat2:signal=KILL:when=2",
+			}
+			for when, kill in pairs(kills) do
+				for _, since in ipairs({ "true %s", "chmod 600 %s" }) do
+					crash({ STOP, kill }, foreign)
+					assert.equal("new\n", storage.read(path("f")), when)
+					file.nap(30000)
+					storage.shell(since, path("f"))
+					assert.same({ "new\n", false, { "foreign\n" } }, swept(), when .. ", then " .. since)
+					storage.shell("rm -f %s; rm -f " .. dir .. "/.*conflict*", path("f"))
+				end
+			end
+		end)
+
+		it("throws our own version away when the foreign one is back in place", function()
+			if storage.skip_without(storage.has_strace, "strace") then
+				return pending("no strace")
+			end
+			crash({ STOP, "unlinkat:signal=KILL:when=1" }, foreign)
+			assert.equal(1, #storage.names_with(dir, ".tmp."))
+			assert.same({ "foreign\n", false, { "foreign\n" } }, swept())
+		end)
+
+		it("makes no backup of what was never in place", function()
+			if storage.skip_without(storage.has_strace, "strace") then
+				return pending("no strace")
+			end
+			for _, kill in ipairs({ "fsync:signal=KILL:when=1", "renameat:signal=KILL:when=1",
+				"renameat2:signal=KILL:when=1" }) do
+				crash({ kill })
+				assert.equal(1, #storage.names_with(dir, ".tmp."), kill)
+				file.nap(5000) -- a coarse clock ticks in 4 ms
+				foreign()
+				assert.same({ "foreign\n", false, {} }, swept(), kill)
+				crash({ kill })
+				file.nap(5000)
+				storage.shell("chmod 600 %s", path("f"))
+				assert.same({ "old\n", false, {} }, swept(), kill)
+			end
 		end)
 	end)
 

@@ -312,8 +312,8 @@ describe("store", function()
 			end
 			local wanted = start == "first"
 					and { "pwrite64 lock", "write new", "fsync new", "renameat2", "fsync dir" }
-				or { "pwrite64 lock", "write new", "fchmod new", "fsync new", "renameat2", "renameat",
-					"fsync dir" }
+				or { "pwrite64 lock", "write new", "fchmod new", "fsync new", "renameat", "renameat2",
+					"renameat", "fsync dir" }
 			table.insert(order, 1, start)
 			table.insert(wanted, 1, start)
 			if order[2] == "fchmod lock" then
