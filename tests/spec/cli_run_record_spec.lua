@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local cli = require "support.cli"
 local runs = require "support.runs"
+local storage = require "support.storage"
 
 local function entries(t, name)
 	return t:info(name or "tiny_d").training_history
@@ -209,6 +210,28 @@ describe("a run that cannot be recorded", function()
 		assert.equal("exp_1/tiny_a", info.parents[1].ref)
 		assert.equal("continues", info.parents[1].relation)
 		assert.equal(1, #info.parents)
+	end)
+
+	it("is brought in by repair when thhost dies between the end and the record", function()
+		if storage.skip_without(storage.has_strace, "strace") or storage.is_asan then
+			return pending("no strace, or a sanitizer in its way")
+		end
+		-- The second renameat2 puts the record in place; the journal is replaced by renameat when the
+		-- training has started, when it has ended, and when all is done.
+		local kills = { ["before the record"] = "renameat2:signal=KILL:when=2",
+			["after it"] = "renameat:signal=KILL:when=3" }
+		for when, kill in pairs(kills) do
+			local ours = runs.tree()
+			local result = ours:run(runs.tiny(runs.write_result),
+				{ prefix = "strace -qq -o /dev/null -e inject=" .. kill })
+			assert.equal(137, result.status, when)
+			ours:ok { "repair" }
+			local run = runs.journal(ours)[1]
+			assert.equal("recorded", run.state, when)
+			assert.equal(1, #entries(ours), when)
+			assert.equal(run.run_id, entries(ours)[1].run_id)
+			ours:close()
+		end
 	end)
 
 	it("waits in the spool while the record is damaged", function()
