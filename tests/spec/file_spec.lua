@@ -333,14 +333,7 @@ describe("file", function()
 			table.move({ "lua5.4", path("driver.lua"), dir }, 1, 3, #argv + 1, argv)
 			local pid = file.spawn(argv)
 			if meanwhile then
-				local stopped
-				storage.wait_until("the stop before the exchange", function()
-					local name = storage.names_with(dir, ".tmp.")[1] or ""
-					stopped = tonumber(name:match("%.tmp%.(%d+)%.%x+%.%x+%.%x+$"))
-					return stopped and storage.read("/proc/" .. stopped .. "/stat"):find("%) [tT] ")
-				end)
-				meanwhile()
-				file.kill(stopped, 18)
+				storage.before_exchange(dir, meanwhile)
 			end
 			assert.same({ "signal", 9 }, { file.wait(pid) })
 			os.remove(path("driver.lua"))

@@ -83,6 +83,21 @@ function M.wait_until(what, ready, seconds)
 	end
 end
 
+--- While an append, traced with "inject=renameat:signal=STOP:when=1", halts before the exchange: do
+--- 'meanwhile', then let it go on.
+---@param dir string
+---@param meanwhile fun()
+function M.before_exchange(dir, meanwhile)
+	local pid
+	M.wait_until("the stop before the exchange", function()
+		local name = M.names_with(dir, ".tmp.")[1] or ""
+		pid = tonumber(name:match("%.tmp%.(%d+)%.%x+%.%x+%.%x+$"))
+		return pid and M.read("/proc/" .. pid .. "/stat"):find("%) [tT] ")
+	end)
+	meanwhile()
+	file.kill(pid, 18)
+end
+
 --- The steps of each entry in the record of 'dir', in order; {} without a record.
 function M.steps(dir)
 	local list = {}
