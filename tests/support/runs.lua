@@ -73,6 +73,25 @@ function M.wait_for_state(t, state, name)
 	end)
 end
 
+--- All runs of exp_1/tiny_d are closed: each recorded one has its entry, once, and no other has one; none
+--- that ended well is unrecorded.
+---@param t support.Tree
+---@param told? string for the message
+function M.check(t, told)
+	local entries = {}
+	for _, entry in ipairs(t:read("exp_1/tiny_d/training_info.json") and t:info("tiny_d").training_history or {}) do
+		assert(not entries[entry.run_id], ("%stwice: %s"):format(told or "", entry.run_id))
+		entries[entry.run_id] = true
+	end
+	for _, run in ipairs(M.journal(t)) do
+		local what = ("%srun %s, %s, %s"):format(told or "", run.run_id, run.state, run.exit_code)
+		assert(run.state == "recorded" or run.state == "interrupted" and run.exit_code ~= 0, what)
+		assert((run.state == "recorded") == (entries[run.run_id] or false), what)
+		entries[run.run_id] = nil
+	end
+	assert(not next(entries), "an entry without its run")
+end
+
 -- A shell starts what it puts in the background with SIGINT ignored.
 local PLAIN_INT = "python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
 	.. "os.execvp(sys.argv[1], sys.argv[1:])' "
