@@ -475,16 +475,21 @@ end
 ---@param root string what lies there is removed
 function M.put(state, root)
 	local numbers, where = {}, {}
-	storage.shell("rm -rf %s && mkdir %s", root, root)
+	local commands = { "rm -rf " .. storage.quote(root), "mkdir " .. storage.quote(root) }
+	for _, entry in ipairs(state.paths) do
+		local path = storage.quote(root .. entry.path)
+		if entry.inode.kind == "dir" then
+			commands[#commands + 1] = "mkdir " .. path
+		elseif entry.inode.kind == "link" then
+			commands[#commands + 1] = ("ln -s %s %s"):format(storage.quote(entry.text), path)
+		end
+	end
+	assert(os.execute(table.concat(commands, " && ")))
 	for _, entry in ipairs(state.paths) do
 		local path, inode = root .. entry.path, entry.inode
-		if inode.kind == "dir" then
-			storage.shell("mkdir %s", path)
-		elseif inode.kind == "link" then
-			storage.shell("ln -s %s %s", entry.text, path)
-		elseif where[inode.id] then
+		if inode.kind == "file" and where[inode.id] then
 			storage.shell("ln %s %s", where[inode.id], path)
-		else
+		elseif inode.kind == "file" then
 			storage.write(path, entry.text)
 			where[inode.id] = path
 			numbers[inode.id] = file.version(file.dir(path), file.base(path)).ino

@@ -48,7 +48,7 @@ local RECORDER = [[
 local RUNNER = [[
 	s=0
 	while [ $s = 0 ]; do
-		"$1" run --strict tiny -d d -- : >/dev/null 2>&1; s=$?
+		"$1" run --strict tiny -d d -- true >/dev/null 2>&1; s=$?
 		echo 0 $s
 	done
 ]]
@@ -139,24 +139,37 @@ describe("a power cut", function()
 		return writers
 	end
 
-	--- Pull the plug at some moment once they are at work; the status that each step ended with.
+	---@return { steps: integer, status: integer }[] what the writers have said so far
+	local function said(writers)
+		local list = {}
+		for _, writer in ipairs(writers) do
+			for number, status in storage.read(writer.acks):gmatch("(%d+) (%d+)\n") do
+				list[#list + 1] = { steps = tonumber(number), status = tonumber(status) }
+			end
+		end
+		return list
+	end
+
+	--- Pull the plug at some moment once they are at work. What they had said before, and all that they
+	--- said. A shutdown takes a moment, in which a sync may be given up and still report success (ext4 finds
+	--- its transaction gone, xfs the inode unpinned); a machine without power says nothing any more.
 	local function cut(system, writers)
-		local status = {}
 		storage.wait_until("the first acknowledgement", function()
-			return file.wait(writers[1].pid, 0) or (storage.read(writers[1].acks) or "") ~= ""
+			return (storage.read(writers[1].acks) or ""):find("%d+ 0\n")
 		end)
 		file.nap(math.random(0, 100000))
+		local before = said(writers)
 		storage.shell("PATH=$PATH:/usr/sbin xfs_io -x -c shutdown %s", mount)
 		for _, writer in ipairs(writers) do
 			assert(file.wait(writer.pid), "a writer goes on without a disk")
-			for number, word in storage.read(writer.acks):gmatch("(%d+) (%d+)\n") do
-				status[#status + 1] = { steps = tonumber(number), status = tonumber(word) }
-			end
+		end
+		local all = said(writers)
+		for _, writer in ipairs(writers) do
 			os.remove(writer.acks)
 		end
 		plug_out()
 		plug_in(system)
-		return status
+		return before, all
 	end
 
 	local function fresh_stage()
@@ -177,26 +190,29 @@ describe("a power cut", function()
 	end
 
 	--- What was acknowledged is there, before a repair; what was spooled, after it; the next append works.
-	local function check(known, status)
+	local function check(known, before, all)
 		local seen = present()
 		for number in pairs(known) do
 			assert(seen[number], "lost, from before: " .. number)
 		end
-		local acked = 0
-		for _, one in ipairs(status) do
+		local acked, late = 0, 0
+		for _, one in ipairs(before) do
 			acked = acked + (one.status == 0 and 1 or 0)
 			assert(one.status ~= 0 or seen[one.steps], "lost: " .. one.steps)
+		end
+		for _, one in ipairs(all) do
+			late = late + (one.status == 0 and not seen[one.steps] and 1 or 0)
 		end
 		t:ok { "repair" }
 		t:ok { "record", "tiny", "-d", "d", "--steps", tostring(new_steps()) }
 		seen = present()
-		for _, one in ipairs(status) do
+		for _, one in ipairs(all) do
 			assert(one.status ~= SPOOLED or seen[one.steps], "lost from the spool: " .. one.steps)
 		end
 		assert(seen[steps], "the next one is lost")
 		assert.same({}, storage.names_with(stage, ".tmp."))
 		t:ok { "verify" }
-		return acked, seen
+		return acked, late, seen
 	end
 
 	local function it_cuts(what, body)
@@ -215,19 +231,20 @@ describe("a power cut", function()
 		it_cuts("loses nothing that was acknowledged on " .. what, function()
 			local n = torture.scale(table.unpack(system.cuts))
 			local elapsed = torture.clock()
-			local total, acked, known = 0, 0, nil
+			local total, lies, known = 0, 0, nil
 			make_image(system)
 			for i = 0, n - 1 do
 				if i % FRESH_EVERY == 0 then
 					known = fresh_stage()
 				end
-				acked, known = check(known, cut(system, start_writers()))
-				total = total + acked
+				local acked, late, seen = check(known, cut(system, start_writers()))
+				total, lies, known = total + acked, lies + late, seen
 			end
 			plug_out()
 			assert.is_true(total >= n, total)
 			torture.figure(TIER, "power cuts of " .. what, n, 0,
-				("%d entries acknowledged, %s"):format(total, elapsed()))
+				("%d entries acknowledged, %d more by a sync that failed in the cut itself, %s"):format(total, lies,
+					elapsed()))
 		end)
 	end
 
@@ -241,8 +258,8 @@ describe("a power cut", function()
 			local noticed = 0
 			for _ = 1, n do
 				fresh_stage()
-				local status = cut(system, start_writers("LD_PRELOAD=" .. shim))
-				noticed = noticed + (pcall(check, {}, status) and 0 or 1)
+				local before, all = cut(system, start_writers("LD_PRELOAD=" .. shim))
+				noticed = noticed + (pcall(check, {}, before, all) and 0 or 1)
 			end
 			plug_out()
 			assert.is_true(noticed > n // 2, noticed)
@@ -259,11 +276,11 @@ describe("a power cut", function()
 				fresh_stage()
 				cli.write(stage .. "/result.json", '{"steps": 10, "metrics": {"f1": 0.5}}')
 				storage.shell("sync -f %s", stage)
-				local status = cut(system, { spawn { "sh", "-c", RUNNER, "sh", cli.thhost } })
+				local before = cut(system, { spawn { "sh", "-c", RUNNER, "sh", cli.thhost } })
 				t:ok { "repair" }
 				runs.check(t)
 				local acked, recorded = 0, 0
-				for _, one in ipairs(status) do
+				for _, one in ipairs(before) do
 					acked = acked + (one.status == 0 and 1 or 0)
 				end
 				for _, run in ipairs(runs.journal(t)) do

@@ -11,8 +11,10 @@ local TIER = "replay"
 local STAGE = "exp_1/tiny_d"
 local RECORD = STAGE .. "/" .. storage.RECORD
 local WITHOUT_EXCHANGE = { "-e", "inject=renameat2:error=EINVAL" }
--- Choices of directory operations and of data after each call: all there are, mostly.
-local LIMIT = torture.scale(16, 1024)
+-- Choices of directory operations, and of data, after each call: nearly always all there are.
+local LIMIT = torture.scale(12, 1024)
+local TEETH_LIMIT = torture.scale(4, 64)
+local RUN_LIMIT = torture.scale(2, 64) -- a run makes more calls, and its check takes longer
 
 describe("a power cut after any call of", function()
 	local t
@@ -51,9 +53,9 @@ describe("a power cut after any call of", function()
 	end
 
 	--- Make each state and check(told, where) it. The states, and how many of them failed.
-	local function violations(base, events, check)
+	local function violations(base, events, check, limit)
 		local failed, first = 0, nil
-		local states = disk.states(base, events, LIMIT)
+		local states = disk.states(base, events, limit or LIMIT)
 		for _, state in ipairs(states) do
 			disk.put(state, t.root)
 			local ok, message = pcall(check, state.told)
@@ -76,9 +78,9 @@ describe("a power cut after any call of", function()
 		return rest
 	end
 
-	local function try(what, base, events, check)
+	local function try(what, base, events, check, limit)
 		local elapsed = torture.clock()
-		local n, failed, first = violations(base, events, check)
+		local n, failed, first = violations(base, events, check, limit)
 		assert.equal(0, failed, first)
 		assert.is_true(n > #events // 2, n)
 		torture.figure(TIER, what .. ": states of the disk", n, failed, elapsed())
@@ -125,9 +127,9 @@ describe("a power cut after any call of", function()
 				local check = check_append(old, t:read(RECORD))
 				try(("%s record, %s"):format(name, way), base, events, check)
 				if number == 3 then
-					local _, torn = violations(base, without(events, "file"), check)
+					local _, torn = violations(base, without(events, "file"), check, TEETH_LIMIT)
 					assert.is_true(torn > 0, "a program that does not sync its file passes")
-					local _, lost = violations(base, without(events, "dir"), check)
+					local _, lost = violations(base, without(events, "dir"), check, TEETH_LIMIT)
 					assert.is_true(lost > 0, "a program that does not sync its directory passes")
 					torture.figure(TIER, ("%s record, %s, no fsync of the file"):format(name, way), torn, 0,
 						"states that the rig calls wrong, as it must")
@@ -192,7 +194,7 @@ describe("a power cut after any call of", function()
 			assert(not told or run and run.state == "recorded", "the run is lost")
 			t:ok(runs.tiny(":"))
 			runs.check(t)
-		end)
+		end, RUN_LIMIT)
 	end)
 
 	-- ---- experiments ----
