@@ -82,7 +82,8 @@ function M.read(root)
 		else
 			inode = new_inode("file", storage.read(root .. path))
 		end
-		dirs[parent].entries[name] = inode
+		local dir = dirs[parent]
+		dir.entries[name] = inode
 	end
 	freeze(top)
 	return top
