@@ -42,21 +42,21 @@ void history_read_record_again(struct history *history)
 
 void history_read(struct history *history, struct stage_dir *dir)
 {
-
-
 	memset(history, 0, sizeof(*history));
 	history->dir = *dir;
 	*dir = (struct stage_dir)STAGE_DIR_INIT;
 	history->info = (struct info)INFO_INIT;
 	str_init(&history->text);
 	history->path = path_join(history->dir.path, RECORD_NAME);
+	/* Before the record: then the entry of a run that is said to be recorded must be there. */
+	if (history->dir.fd >= 0) {
+		journal_load(history->dir.fd, &history->runs, &history->broken_runs,
+			     &history->unread);
+		spool_list(history->dir.fd, history->dir.path, &history->waiting, &history->unread);
+		if (history->unread.code)
+			err_prefix(&history->unread, "%s", history->dir.path);
+	}
 	read_record(history);
-	if (history->dir.fd < 0)
-		return;
-	journal_load(history->dir.fd, &history->runs, &history->broken_runs, &history->unread);
-	spool_list(history->dir.fd, history->dir.path, &history->waiting, &history->unread);
-	if (history->unread.code)
-		err_prefix(&history->unread, "%s", history->dir.path);
 }
 
 void history_load(struct history *history, struct stage_dir *dir)

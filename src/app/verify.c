@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "model/store.h"
+#include "sys/lock.h"
 #include "sys/path.h"
 
 #include <fcntl.h>
@@ -314,6 +315,16 @@ static void check_quarantine(const char *ref, const char *above, struct findings
 	free(dir);
 }
 
+/*
+ * An append at work holds the lock as long as it has a temporary file: one that is still there
+ * after the lock was found free belongs to nobody.
+ */
+static bool is_leftover(int dirfd, const char *name)
+{
+	return has_prefix(name, TEMPORARY) && !lock_is_held(dirfd, RECORD_LOCK) &&
+	       faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static void check_leftovers(const struct history *history, struct findings *out)
 {
 	static const char *const parts[] = { "runs", "spool" };
@@ -325,7 +336,7 @@ static void check_leftovers(const struct history *history, struct findings *out)
 		return;
 	if (path_list(history->dir.fd, &names, &ignored) == 0)
 		for (size_t i = 0; i < names.n; i++)
-			if (has_prefix(names.v[i], TEMPORARY))
+			if (is_leftover(history->dir.fd, names.v[i]))
 				add_leftover(out, history->dir.ref, history->dir.path, names.v[i]);
 	strv_release(&names);
 	journal = path_join(history->dir.path, ".thhost");

@@ -576,6 +576,19 @@ int lock_check(struct lock *lock, struct err *err)
 	return 0;
 }
 
+bool lock_is_held(int dirfd, const char *name)
+{
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	bool held;
+
+	if (fd < 0)
+		return errno != ENOENT;
+	held = fcntl(fd, F_OFD_GETLK, &range) < 0 || range.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
 void lock_release(struct lock *lock)
 {
 	if (lock->fd >= 0)

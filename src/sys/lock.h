@@ -38,6 +38,9 @@ int lock_check(struct lock *lock, struct err *err);
 
 void lock_release(struct lock *lock);
 
+/* Does anybody hold it now? Takes nothing and makes no file; true where that cannot be told. */
+bool lock_is_held(int dirfd, const char *name);
+
 /*
  * True if 'mountinfo' (the text of /proc/self/mountinfo) says that locks on device major:minor are
  * seen by this host only: NFS with nolock or local_lock. lock_acquire() refuses such a place.

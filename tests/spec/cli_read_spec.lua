@@ -1,6 +1,7 @@
 --- The verbs that read: show, list, lineage, verify, repair.
 local cjson = require "cjson"
 local cli = require "support.cli"
+local file = require("unit").file
 local tree = require "support.tree"
 
 --- A record of another program: NaN in it, and nothing that thhost adds.
@@ -230,6 +231,24 @@ describe("verify", function()
 		local answer = t:json({ "verify" })
 		assert.are.equal("temporary", answer.findings[1].code)
 		assert.are.equal("warning", answer.findings[1].level)
+	end)
+
+	it("takes the temporary file of an append at work for no leftover", function()
+		t:record("hrds")
+		t:write("exp_1/stage1_hrds/.training_info.json.tmp.1.abc", "x")
+		local lock = assert(file.lock(t.root .. "/exp_1/stage1_hrds", ".training_info.json.lock", "x", 0))
+		assert.are.equal(0, #t:json({ "verify" }).findings)
+		file.unlock(lock)
+		assert.are.equal(1, #t:json({ "verify" }).findings)
+	end)
+
+	it("calls what another program wrote in the moment of an append by its name", function()
+		t:record("hrds")
+		t:write("exp_1/stage1_hrds/.training_info.json.conflict-20260101T000000", "{}")
+		local finding = t:json({ "verify" }).findings[1]
+		assert.are.equal("conflict", finding.code)
+		assert.are.equal("warning", finding.level)
+		assert.truthy(finding.message:find("another program", 1, true), finding.message)
 	end)
 end)
 

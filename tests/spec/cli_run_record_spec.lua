@@ -305,3 +305,34 @@ describe("a run that could not record itself", function()
 		t:close()
 	end)
 end)
+
+describe("a recorded run that another program has taken out of the record", function()
+	local t, id
+
+	before_each(function()
+		t = runs.tree()
+		t:ok(runs.tiny(runs.write_result))
+		id = entries(t)[1].run_id
+	end)
+	after_each(function()
+		t:close()
+	end)
+
+	local function is_gone()
+		local result = t:json { "verify" }
+		assert.equal(1, #result.findings)
+		assert.equal("gone", result.findings[1].code)
+		assert.matches("run " .. id:sub(1, 13):gsub("%p", "%%%0"), result.findings[1].message)
+	end
+
+	it("is named by verify where the program had read an older version", function()
+		local older = t:read("exp_1/tiny_d/training_info.json")
+		t:ok(runs.tiny(runs.write_result))
+		t:ok { "verify" }
+		id = entries(t)[2].run_id
+		storage.replace(t.root .. "/exp_1/tiny_d/training_info.json", older)
+		is_gone()
+		t:ok(runs.tiny(runs.write_result))
+		is_gone()
+	end)
+end)
