@@ -38,6 +38,9 @@
 /* What is read or written at a time; pieces above it are written as they are. */
 #define BLOCK (64 << 10)
 
+/* How often a version that another program has just written is put back before we let it lie. */
+#define PUT_BACKS 100
+
 struct swap {
 	int dirfd;
 	const char *name;
@@ -53,6 +56,7 @@ struct swap {
 	bool has_tmp; /* 'tmp' is to be removed at the end */
 	uint64_t dev; /* of the new file */
 	uint64_t ino;
+	int pin_fd;	/* it, open: its number must not go to another file meanwhile */
 	bool exchanged; /* the old version is now under 'tmp' */
 };
 
@@ -112,17 +116,91 @@ static uint64_t digest_of(const struct str *text)
 	return hash == NO_DIGEST ? 1 : hash;
 }
 
-/* A name that belongs to this temporary alone. */
-static void conflict_name(const char *name, const char *tmp, char out[TEMP_SIZE])
+/* ---- versions of other programs ---- */
+
+/*
+ * A free name of this temporary, whose digits no other one has: several foreign versions may have to
+ * be kept for one temporary, some of them by a process that was killed. "" if none can be found.
+ */
+static void conflict_name(int dirfd, const char *name, const char *tmp, char out[TEMP_SIZE])
 {
 	char prefix[TEMP_SIZE];
 	char when[CLOCK_TEXT_SIZE];
-	char hex[9] = "";
+	unsigned int number = 0;
+	struct stat st;
 
 	temp_prefix(name, prefix);
-	sscanf(tmp + strlen(prefix), "%*d.%8[0-9a-f]", hex);
+	sscanf(tmp + strlen(prefix), "%*d.%8x", &number);
 	clock_format_name(clock_now(), when);
-	snprintf(out, TEMP_SIZE, CONFLICT_FORMAT "%s-%s", name, when, hex);
+	for (int i = 0; i <= PUT_BACKS; i++) {
+		snprintf(out, TEMP_SIZE, CONFLICT_FORMAT "%s-%08x", name, when, number++);
+		if (fstatat(dirfd, out, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			return;
+	}
+	out[0] = '\0';
+}
+
+/* Another name for a foreign version that is about to lose its own; "" if that cannot be. */
+static void link_aside(int dirfd, const char *name, const char *tmp, const char *from,
+		       char out[TEMP_SIZE])
+{
+	conflict_name(dirfd, name, tmp, out);
+	if (linkat(dirfd, from, dirfd, out, 0) < 0)
+		out[0] = '\0';
+}
+
+/* Its own name gives way to that of a conflict. If that cannot be, -1, and 'out' is 'from'. */
+static int move_aside(int dirfd, const char *name, const char *tmp, const char *from,
+		      char out[TEMP_SIZE])
+{
+	conflict_name(dirfd, name, tmp, out);
+	if (renameat(dirfd, from, dirfd, out) == 0)
+		return 0;
+	snprintf(out, TEMP_SIZE, "%s", from);
+	return -1;
+}
+
+/* Either; -1 if 'from' is the only name of it still, and must stay. */
+static int set_aside(int dirfd, const char *name, const char *tmp, const char *from,
+		     char out[TEMP_SIZE])
+{
+	link_aside(dirfd, name, tmp, from, out);
+	return out[0] ? 0 : move_aside(dirfd, name, tmp, from, out);
+}
+
+/* When a file was made; 'otherwise' where that is not kept. 'path' "": of 'fd' itself. */
+static int64_t birth_of(int fd, const char *path, int64_t otherwise)
+{
+	struct statx stx;
+
+	if (statx(fd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BTIME, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_BTIME))
+		return otherwise;
+	return stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
+}
+
+/*
+ * The backup is about to be replaced by the version that came after it, which was made at 'birth'. A
+ * program that had opened the record before that and wrote into it later has written into the
+ * backup: then it is younger than its successor. -1 if what it wrote cannot be kept.
+ */
+static int spare_backup(int dirfd, const char *name, const char *tmp, const char *backup,
+			int64_t birth)
+{
+	struct file_version version;
+	struct err ignored = ERR_INIT;
+	char kept[TEMP_SIZE];
+
+	if (file_version(dirfd, backup, &version, &ignored) < 0)
+		return -1;
+	if (!version.exists || !S_ISREG(version.mode) || version.mtime_ns <= birth)
+		return 0;
+	if (set_aside(dirfd, name, tmp, backup, kept) < 0)
+		return -1;
+	log_warn("'%s' is younger than '%s', which another program must have written; it is kept "
+		 "as '%s'",
+		 backup, name, kept);
+	return 0;
 }
 
 /* ---- preparing ---- */
@@ -281,6 +359,9 @@ static int close_temporary(struct swap *s)
 {
 	int fd = s->tmp_fd;
 
+	s->pin_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s->pin_fd < 0)
+		return err_errno(s->err, ERR_FAILED, "cannot keep '%s' open", s->tmp);
 	s->tmp_fd = -1;
 	if (close(fd) < 0)
 		return err_errno(s->err, ERR_FAILED, "cannot close '%s'", s->tmp);
@@ -361,6 +442,17 @@ static bool is_unsupported(int number)
 	return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP;
 }
 
+/* The old version is now 'from', and becomes the backup. -1 with errno, if that says why. */
+static int make_backup(const struct swap *s, const char *from)
+{
+	const char *backup = s->options->backup;
+
+	if (spare_backup(s->dirfd, s->name, s->tmp, backup,
+			 birth_of(s->old_fd, "", s->old.mtime_ns)) < 0)
+		return -1;
+	return renameat(s->dirfd, from, s->dirfd, backup);
+}
+
 /*
  * Without RENAME_EXCHANGE (NFS, some FUSE): a second link keeps the old version. The link and the
  * later rename go to names, so a foreign writer in between is not noticed: see docs/reliability.md.
@@ -377,7 +469,10 @@ static int backup_by_link(struct swap *s)
 		return -1;
 	if (linkat(s->dirfd, s->name, s->dirfd, link_name, 0) < 0) {
 		if (is_unsupported(errno) || errno == EPERM || errno == EMLINK)
-			return 0; /* no links here: no backup, which is no reason to refuse */
+			return 0;    /* no links here: no backup, which is no reason to refuse */
+		if (errno == ENOENT) /* looked up, and replaced before it was linked */
+			return err_set(s->err, ERR_BUSY, "'%s' was changed by another program",
+				       s->name);
 		return err_errno(s->err, ERR_FAILED, "cannot keep the old version of '%s'",
 				 s->name);
 	}
@@ -386,7 +481,7 @@ static int backup_by_link(struct swap *s)
 	else if (linked.ino != s->old.ino || linked.size != s->old.size ||
 		 linked.mtime_ns != s->old.mtime_ns)
 		result = err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
-	else if (renameat(s->dirfd, link_name, s->dirfd, s->options->backup) < 0)
+	else if (make_backup(s, link_name) < 0)
 		result = err_errno(s->err, ERR_FAILED, "cannot keep the old version of '%s'",
 				   s->name);
 	/* Two links to one inode: rename() does nothing then, and says it has. */
@@ -480,66 +575,95 @@ static bool is_the_old_one(const struct swap *s)
 	return !text || has_content(s->old_fd, &piece, 1) != 0;
 }
 
-/* Another name for the foreign version: it is about to move once more. */
-static void keep_conflict(const struct swap *s, char out[TEMP_SIZE])
+/* The version under 'tmp' is kept; 'kept': as what. */
+static void keep_found(struct swap *s, char kept[TEMP_SIZE])
 {
-	conflict_name(s->name, s->tmp, out);
-	if (linkat(s->dirfd, s->tmp, s->dirfd, out, 0) < 0)
-		out[0] = '\0';
+	if (set_aside(s->dirfd, s->name, s->tmp, s->tmp, kept) < 0)
+		s->has_tmp = false;
 }
 
-/* The foreign version loses the name of a temporary; 'out': where it is now. */
-static void move_conflict(int dirfd, const char *name, const char *tmp, char out[TEMP_SIZE])
-{
-	conflict_name(name, tmp, out);
-	if (renameat(dirfd, tmp, dirfd, out) < 0)
-		snprintf(out, TEMP_SIZE, "%s", tmp);
-}
-
-/* Last resort: our version stays, theirs moves aside by its only name. */
+/* Last resort: what has the name now stays, the version under 'tmp' is kept beside it. */
 static enum file_result leave_conflict(struct swap *s, char kept[TEMP_SIZE])
 {
-	if (!kept[0]) {
-		move_conflict(s->dirfd, s->name, s->tmp, kept);
-		s->has_tmp = false;
-	}
+	if (!kept[0])
+		keep_found(s, kept);
 	err_set(s->err, ERR_NOT_DURABLE,
 		"another program wrote '%s' in the same moment; its version is kept as '%s'",
 		s->name, kept);
 	return FILE_NOT_DURABLE;
 }
 
-/*
- * Somebody wrote between our last look and the exchange. Their version goes back, so that the
- * caller can read it and add to it; ours goes away.
- */
-static enum file_result put_back(struct swap *s)
+/* 0 if there is none, or that cannot be told. */
+static uint64_t inode_of(const struct swap *s, const char *name)
+{
+	struct stat st;
+
+	return fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_ino;
+}
+
+/* What came out is what we had put in: our own version, or one by another program. */
+static enum file_result drop_put_in(struct swap *s, bool is_kept)
 {
 	char kept[TEMP_SIZE];
-	int dir = s->dirfd;
 
-	keep_conflict(s, kept);
-	if (renameat2(dir, s->tmp, dir, s->name, RENAME_EXCHANGE) < 0)
-		return leave_conflict(s, kept);
-	/* And if yet another version had come in the meantime, that one is the newest. */
-	if (holder_of(s, s->tmp) != HOLDER_NEW &&
-	    renameat2(dir, s->tmp, dir, s->name, RENAME_EXCHANGE) < 0)
-		return leave_conflict(s, kept);
-	if (kept[0])
-		log_warn("another program changed '%s' at the same time; its version is also kept "
-			 "as "
-			 "'%s'",
-			 s->name, kept);
+	if (!is_kept)
+		keep_found(s, kept);
 	err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
 	return FILE_UNCHANGED;
 }
 
+/*
+ * Somebody wrote between our last look and the exchange. Their version goes back, so that the
+ * caller can read it and add to it; ours goes away. What comes out must be what we had put in: else
+ * a still newer version has come in the meantime, and goes back in its turn. Each is also kept, for
+ * the next may have been made from ours, which was there for an instant.
+ */
+static enum file_result put_back(struct swap *s)
+{
+	char kept[TEMP_SIZE] = "";
+	uint64_t put_in = s->ino;
+	bool is_kept = true; /* ours need not be */
+
+	for (int i = 0; i < PUT_BACKS; i++) {
+		uint64_t theirs = inode_of(s, s->tmp);
+
+		link_aside(s->dirfd, s->name, s->tmp, s->tmp, kept);
+		if (!theirs || renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_EXCHANGE) < 0)
+			return leave_conflict(s, kept);
+		if (kept[0])
+			log_warn("another program changed '%s' at the same time; its version is "
+				 "also kept as '%s'",
+				 s->name, kept);
+		if (inode_of(s, s->tmp) == put_in)
+			return drop_put_in(s, is_kept);
+		put_in = theirs;
+		is_kept = kept[0] != '\0';
+	}
+	kept[0] = '\0';
+	return leave_conflict(s, kept);
+}
+
 static void keep_backup(struct swap *s)
 {
-	const char *backup = s->options->backup;
+	if (!s->options->backup || make_backup(s, s->tmp) == 0)
+		return;
+	log_warn("cannot keep the old version of '%s': %s", s->name, errno_name(errno));
+}
 
-	if (backup && renameat(s->dirfd, s->tmp, s->dirfd, backup) < 0)
-		log_warn("cannot keep the old version of '%s': %s", s->name, errno_name(errno));
+/* Two versions by others: one that our exchange has taken out, and one that has replaced ours since. */
+static void keep_overtaken(struct swap *s)
+{
+	char kept[TEMP_SIZE];
+
+	if (inode_of(s, s->tmp) == 0) { /* if it is there, the next sweep can tell what it is */
+		s->has_tmp = false;
+		return;
+	}
+	if (is_the_old_one(s))
+		return;
+	keep_found(s, kept);
+	log_warn("another program changed '%s' at the same time; a version of it is kept as '%s'",
+		 s->name, kept);
 }
 
 static enum file_result commit(struct swap *s)
@@ -558,8 +682,11 @@ static enum file_result commit(struct swap *s)
 			  s->name);
 		return FILE_NOT_DURABLE;
 	}
-	if (holder == HOLDER_OTHER)
+	if (holder == HOLDER_OTHER) {
+		if (s->exchanged && holder_of(s, s->tmp) != HOLDER_NEW)
+			keep_overtaken(s);
 		return explain_failure(s, number);
+	}
 	if (s->exchanged) {
 		if (!is_the_old_one(s))
 			return put_back(s);
@@ -588,6 +715,7 @@ enum file_result file_replace_pieces(int dirfd, const char *name, const struct f
 		.err = err,
 		.old_fd = -1,
 		.tmp_fd = -1,
+		.pin_fd = -1,
 	};
 
 	if (open_old(&s) == 0 && make_temporary(&s) == 0 && fill_temporary(&s) == 0 &&
@@ -595,6 +723,8 @@ enum file_result file_replace_pieces(int dirfd, const char *name, const struct f
 		result = commit(&s);
 	if (s.tmp_fd >= 0)
 		close(s.tmp_fd); /* the failure that left it open is in 'err' already */
+	if (s.pin_fd >= 0)
+		close(s.pin_fd);
 	if (s.has_tmp)
 		unlinkat(dirfd, s.tmp, 0); /* mostly gone by now; what stays is swept later */
 	if (s.old_fd >= 0)
@@ -611,14 +741,6 @@ enum file_result file_replace(int dirfd, const char *name, const char *data, siz
 }
 
 /* ---- leftovers ---- */
-
-/* False also if that cannot be told: it is kept then. */
-static bool has_two_names(int dirfd, const char *name)
-{
-	struct stat st;
-
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1;
-}
 
 struct sweep {
 	int dirfd;
@@ -669,21 +791,37 @@ static bool has_conflict(const struct sweep *sweep, const struct file_version *v
 	return false;
 }
 
-/* True if what lies under 'tmp' has another name now. */
+/* The old version becomes the backup, unless it has two names: then it is in the quarantine. True
+ * if it may be removed. */
+static bool rescue_old(const struct sweep *sweep, const char *tmp, const struct file_version *found)
+{
+	struct stat st;
+
+	if (!sweep->backup)
+		return true;
+	if (fstatat(sweep->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1)
+		return true;
+	if (spare_backup(sweep->dirfd, sweep->name, tmp, sweep->backup,
+			 birth_of(sweep->dirfd, tmp, found->mtime_ns)) < 0 ||
+	    renameat(sweep->dirfd, tmp, sweep->dirfd, sweep->backup) < 0)
+		log_warn("cannot keep the old version of '%s', which is '%s'", sweep->name, tmp);
+	return false;
+}
+
+/* True if what lies under 'tmp' may be removed: it is of no use, or kept elsewhere. */
 static bool rescue(const struct sweep *sweep, const char *tmp, const struct file_version *found,
 		   uint64_t digest)
 {
 	char kept[TEMP_SIZE];
 
-	if (has_digest(sweep, tmp, digest)) /* with two names, it is kept elsewhere: quarantine */
-		return sweep->backup && !has_two_names(sweep->dirfd, tmp) &&
-		       renameat(sweep->dirfd, tmp, sweep->dirfd, sweep->backup) == 0;
+	if (has_digest(sweep, tmp, digest))
+		return rescue_old(sweep, tmp, found);
 	if (has_conflict(sweep, found))
-		return false;
-	move_conflict(sweep->dirfd, sweep->name, tmp, kept);
+		return true;
+	move_aside(sweep->dirfd, sweep->name, tmp, tmp, kept);
 	log_warn("a version of '%s' by another program was found and kept as '%s'", sweep->name,
 		 kept);
-	return true;
+	return false;
 }
 
 static bool sweep_one(const struct sweep *sweep, const char *tmp)
@@ -698,7 +836,7 @@ static bool sweep_one(const struct sweep *sweep, const char *tmp)
 		return false;
 	if (sweep->age_s > 0 && found.ctime_ns > newest)
 		return false;
-	if (was_in_place(sweep, tmp, &found, &digest) && rescue(sweep, tmp, &found, digest))
+	if (was_in_place(sweep, tmp, &found, &digest) && !rescue(sweep, tmp, &found, digest))
 		return true;
 	return unlinkat(sweep->dirfd, tmp, 0) == 0;
 }
@@ -720,14 +858,25 @@ int file_sweep(int dirfd, const char *name, const char *backup, int age_s)
 	return count;
 }
 
-/* ".NAME.tmp.PID.HEX" */
+/* As in "temporary names", of either kind. */
 static bool is_temp_name(const char *name)
 {
-	const char *pid = name[0] == '.' ? strstr(name, ".tmp.") : NULL;
-	const char *hex = pid ? strrchr(pid, '.') + 1 : NULL;
+	static const char digits[] = "0123456789abcdef";
+	const char *at = name[0] == '.' ? strstr(name, ".tmp.") : NULL;
 
-	return hex && strlen(hex) == 16 && strspn(hex, "0123456789abcdef") == 16 &&
-	       pid + strlen(".tmp.") + strspn(pid + strlen(".tmp."), "0123456789") + 1 == hex;
+	if (!at)
+		return false;
+	at += strlen(".tmp.");
+	at += strspn(at, "0123456789");
+	if (*at++ != '.' || strspn(at, digits) != 16)
+		return false;
+	at += 16;
+	if (!*at)
+		return true;
+	if (*at++ != '.')
+		return false;
+	at += strspn(at, digits);
+	return *at == '.' && strlen(at + 1) == 16 && strspn(at + 1, digits) == 16;
 }
 
 int file_sweep_listed(int dirfd, const struct strv *names)

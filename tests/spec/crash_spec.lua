@@ -48,12 +48,12 @@ describe("a crash or an error in the middle of an append", function()
 	local function reset(start)
 		storage.shell("rm -rf %s && mkdir %s", dir, dir)
 		start_text = start ~= "first" and old or nil
+		if start == "third" then
+			storage.write(dir .. "/" .. BACKUP, "{}") -- older than the record
+			storage.write(dir .. "/.training_info.json.tmp.1.0123456789abcdef", "torn")
+		end
 		if start_text then
 			storage.write(record, old)
-		end
-		if start == "third" then
-			storage.write(dir .. "/" .. BACKUP, "{}")
-			storage.write(dir .. "/.training_info.json.tmp.1.0123456789abcdef", "torn")
 		end
 	end
 

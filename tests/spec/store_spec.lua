@@ -171,31 +171,78 @@ describe("store", function()
 		assert.is_truthy(message:find("^exp_1/stage3_hrds is locked by pid " .. file.pid()), message)
 	end)
 
+	--- An append of steps 2 whose first 'n' exchanges are held up for a second each; reach(k) returns when
+	--- it is in the k-th, that is, when k - 1 foreign versions have been kept.
+	local function append_slowly(n)
+		storage.write(dir .. "/driver", [[
+			local done, message = require("unit").store.append(arg[1], { steps = 2, path = "x" })
+			assert(done == "done", message)
+		]])
+		local numbers = { x86_64 = "316", aarch64 = "276" }
+		local number = numbers[(storage.output("uname -m"):gsub("\n", ""))]
+		local pid = file.spawn({ "strace", "-f", "-qq", "-o", "/dev/null",
+			"-e", "inject=renameat2:delay_enter=1000000:when=1.." .. n, "lua5.4", dir .. "/driver", dir,
+			err = dir .. "/err" })
+		return pid, function(k)
+			storage.wait_until("exchange " .. k .. " begins", function()
+				local writer = #storage.names_with(dir, ".tmp.") > 0
+					and #storage.names_with(dir, ".conflict-") == k - 1
+					and storage.read(dir .. "/.training_info.json.lock"):match('"pid":(%d+)')
+				local call = writer and storage.read(("/proc/%s/syscall"):format(writer))
+				return call and call:match("^%d+") == number
+			end)
+		end
+	end
+
 	it("adds to what a program without our lock writes between read and commit", function()
 		if storage.skip_without(storage.has_strace, "strace") then
 			return pending("no strace")
 		end
 		storage.append(dir, 1)
 		local theirs = storage.read(record):gsub('"steps": 1', '"steps": 111')
-		storage.write(dir .. "/driver", [[
-			local done, message = require("unit").store.append(arg[1], { steps = 2, path = "x" })
-			assert(done == "done", message)
-		]])
-		-- The exchange itself is held up: when the process is in it, the last look is over.
-		local numbers = { x86_64 = "316", aarch64 = "276" }
-		local number = numbers[(storage.output("uname -m"):gsub("\n", ""))]
-		local pid = file.spawn({ "strace", "-f", "-qq", "-o", "/dev/null",
-			"-e", "inject=renameat2:delay_enter=2000000:when=1", "lua5.4", dir .. "/driver", dir, err = dir
-				.. "/err" })
-		storage.wait_until("the exchange begins", function()
-			local writer = #storage.names_with(dir, ".tmp.") > 0
-				and storage.read(dir .. "/.training_info.json.lock"):match('"pid":(%d+)')
-			local call = writer and storage.read(("/proc/%s/syscall"):format(writer))
-			return call and call:match("^%d+") == number
-		end)
+		local pid, reach = append_slowly(1)
+		reach(1)
 		storage.replace(record, theirs)
 		assert.same({ "exit", 0 }, { file.wait(pid) }, storage.read(dir .. "/err"))
 		assert.same({ 111, 2 }, storage.steps(dir))
+		local kept = storage.names_with(dir, ".conflict-")
+		assert.equal(1, #kept)
+		assert.equal(theirs, storage.read(dir .. "/" .. kept[1]))
+		no_leftovers()
+	end)
+
+	it("adds to the newest of three that are written while it puts the first one back", function()
+		if storage.skip_without(storage.has_strace, "strace") then
+			return pending("no strace")
+		end
+		storage.append(dir, 1)
+		local first = storage.read(record)
+		local pid, reach = append_slowly(3)
+		for k = 1, 3 do
+			reach(k)
+			storage.replace(record, (first:gsub('"steps": 1', '"steps": ' .. 111 * k)))
+		end
+		assert.same({ "exit", 0 }, { file.wait(pid) }, storage.read(dir .. "/err"))
+		assert.same({ 333, 2 }, storage.steps(dir))
+		local kept = {}
+		for _, name in ipairs(storage.names_with(dir, ".conflict-")) do
+			kept[#kept + 1] = storage.read(dir .. "/" .. name):match('"steps": (%d+)')
+		end
+		table.sort(kept)
+		assert.same({ "111", "222", "333" }, kept)
+		no_leftovers()
+	end)
+
+	it("keeps what a program writes into a version that it had opened before the append", function()
+		storage.append(dir, 1)
+		local late = assert(io.open(record, "r+"))
+		storage.append(dir, 2)
+		local theirs = storage.read(record):gsub('"steps": 2', '"steps": 222')
+		assert(late:write(theirs))
+		assert(late:close())
+		assert.equal("done", (storage.append(dir, 3)))
+		assert.equal("done", (storage.append(dir, 4)))
+		assert.same({ 1, 2, 3, 4 }, storage.steps(dir))
 		local kept = storage.names_with(dir, ".conflict-")
 		assert.equal(1, #kept)
 		assert.equal(theirs, storage.read(dir .. "/" .. kept[1]))
