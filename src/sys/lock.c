@@ -1,6 +1,10 @@
 /*
- * Waiting is done in the kernel (F_OFD_SETLKW), which serves the waiting in turn: 32 writers on one
- * file had their longest wait at half of what polling gave. A timer of this thread ends it: it
+ * Two ranges of the lock file: the lock itself, from its first byte on, and far behind it a turnstile
+ * that is held while waiting for the lock. The kernel queues those that wait, but gives a free lock to
+ * whoever asks before the first of them has woken up; at the turnstile such a one comes last.
+ *
+ * Waiting is done in the kernel (F_OFD_SETLKW): 32 writers on one file had their longest wait at half
+ * of what polling gave. A timer of this thread ends it: it
  * sends a real-time signal whose handler does nothing, so that fcntl() returns EINTR. It goes on
  * firing, because a first signal may come just before the call. The signal's old disposition and
  * mask are restored afterwards.
@@ -48,6 +52,12 @@
 /* Words and bytes of our command line that go into it: verb and stage, nobody's secrets. */
 #define COMMAND_WORDS 3
 #define COMMAND_BYTES 80
+
+/* 32 bits, for old NFS. Whoever locks the first byte, or all of them, excludes us. */
+static const struct flock the_lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 << 30 };
+static const struct flock turnstile = {
+	.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1 << 30, .l_len = 1
+};
 
 struct holder {
 	int64_t pid;
@@ -383,10 +393,8 @@ static int alarm_set(struct alarm *alarm, int64_t ms, struct err *err)
 	return 0;
 }
 
-static int set_lock(int fd, int command)
+static int set_lock(int fd, int command, struct flock range)
 {
-	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
 	return fcntl(fd, command, &range);
 }
 
@@ -407,7 +415,7 @@ static int check_fuse_lock(int fd, const char *where, struct err *err)
 	second = open(self, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (second < 0)
 		return err_errno(err, ERR_FAILED, "cannot try the lock of '%s'", where);
-	result = set_lock(second, F_OFD_SETLK);
+	result = set_lock(second, F_OFD_SETLK, the_lock);
 	close(second);
 	if (result < 0)
 		return 0;
@@ -434,6 +442,7 @@ static bool is_held(int number)
 }
 
 struct wait {
+	const struct flock *range;
 	const char *where;
 	int64_t begun;
 	int64_t deadline;
@@ -476,7 +485,7 @@ static int wait_with(struct alarm *alarm, struct wait *wait, int fd, struct err 
 			left = until_told;
 		if (alarm_set(alarm, left, err) < 0)
 			return -1;
-		if (set_lock(fd, F_OFD_SETLKW) == 0)
+		if (set_lock(fd, F_OFD_SETLKW, *wait->range) == 0)
 			return 0;
 		if (errno != EINTR && !is_held(errno))
 			return lock_error(wait->where, err);
@@ -484,14 +493,15 @@ static int wait_with(struct alarm *alarm, struct wait *wait, int fd, struct err 
 	}
 }
 
-static int wait_for(struct wait *wait, int fd, struct err *err)
+static int wait_for(struct wait *wait, int fd, const struct flock *range, struct err *err)
 {
 	struct alarm alarm;
 	int result;
 	int rc;
 
+	wait->range = range;
 	do
-		rc = set_lock(fd, F_OFD_SETLK);
+		rc = set_lock(fd, F_OFD_SETLK, *range);
 	while (rc < 0 && errno == EINTR);
 	if (rc == 0)
 		return 0;
@@ -506,6 +516,25 @@ static int wait_for(struct wait *wait, int fd, struct err *err)
 	return result;
 }
 
+/* In turn, if that takes no more than half of the time: the one before us may have been stopped. */
+static int wait_in_turn(struct wait *wait, int fd, struct err *err)
+{
+	struct wait turn = *wait;
+	struct flock unlock = turnstile;
+	struct err busy = ERR_INIT;
+
+	turn.deadline = wait->begun + (wait->deadline - wait->begun) / 2;
+	if (wait_for(&turn, fd, &turnstile, &busy) < 0 && busy.code != ERR_BUSY) {
+		*err = busy;
+		return -1;
+	}
+	wait->has_told = turn.has_told;
+	if (wait_for(wait, fd, &the_lock, err) < 0)
+		return -1;
+	unlock.l_type = F_UNLCK;
+	return set_lock(fd, F_OFD_SETLK, unlock) < 0 ? lock_error(wait->where, err) : 0;
+}
+
 /* ---- */
 
 /* 1: locked, but the name leads to another file by now. */
@@ -518,7 +547,7 @@ static int lock_once(struct lock *lock, struct wait *wait, int dirfd, const char
 	lock->fd = open_lock(dirfd, name, err);
 	if (lock->fd < 0)
 		return -1;
-	if (wait_for(wait, lock->fd, err) < 0)
+	if (wait_in_turn(wait, lock->fd, err) < 0)
 		return -1;
 	if (fstat(lock->fd, &locked) < 0)
 		return err_errno(err, ERR_FAILED, "cannot look at the lock '%s'", name);
@@ -566,7 +595,7 @@ int lock_check(struct lock *lock, struct err *err)
 	char line[LINE_LIMIT];
 	ssize_t n = read_line(lock->fd, line);
 
-	if (n < 0 || set_lock(lock->fd, F_OFD_SETLK) < 0 || fstat(lock->fd, &st) < 0)
+	if (n < 0 || set_lock(lock->fd, F_OFD_SETLK, the_lock) < 0 || fstat(lock->fd, &st) < 0)
 		return err_errno(err, n >= 0 && is_held(errno) ? ERR_BUSY : ERR_FAILED,
 				 "the lock was lost");
 	if (st.st_nlink == 0)
@@ -578,7 +607,7 @@ int lock_check(struct lock *lock, struct err *err)
 
 bool lock_is_held(int dirfd, const char *name)
 {
-	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock range = the_lock;
 	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	bool held;
 

@@ -235,6 +235,56 @@ describe("lock", function()
 		assert.is_false(file.lock_is_local("", 0, 52))
 	end)
 
+	--- A process that takes the lock and then adds its name to the file "order"; it is waiting.
+	local function wait_for_lock(name, timeout)
+		storage.write(dir .. "/" .. name, [[
+			local lock = assert(require("unit").file.lock(arg[1], arg[2], "x", tonumber(arg[4])))
+			local order = io.open(arg[1] .. "/order", "a")
+			order:write(arg[3], "\n")
+			order:close()
+		]])
+		local function count()
+			local inode = file.version(dir, LOCK).ino
+			return tonumber(storage.output("grep -c -- '-> OFDLCK.*:" .. inode .. " ' /proc/locks"))
+		end
+		local before = count()
+		local pid = file.spawn({ "lua5.4", dir .. "/" .. name, dir, LOCK, name, tostring(timeout),
+			err = dir .. "/err" })
+		storage.wait_until(name .. " waits", function()
+			return count() > before
+		end)
+		return pid
+	end
+
+	local function stop(pid)
+		file.kill(pid, 19)
+		storage.wait_until("it is stopped", function()
+			return storage.read(("/proc/%d/stat"):format(pid)):match("%) T ")
+		end)
+	end
+
+	it("serves those that wait before one that comes when it is free", function()
+		local lock = assert(file.lock(dir, LOCK, "x", 0))
+		local first = wait_for_lock("first", 20000)
+		stop(first) -- it cannot wake up in time
+		file.unlock(lock)
+		local second = wait_for_lock("second", 20000)
+		file.kill(first, 18)
+		assert.same({ "exit", 0 }, { file.wait(second) }, storage.read(dir .. "/err"))
+		assert.same({ "exit", 0 }, { file.wait(first) }, storage.read(dir .. "/err"))
+		assert.equal("first\nsecond\n", storage.read(dir .. "/order"))
+	end)
+
+	it("is not kept from others for long by one that was stopped while it waited", function()
+		local lock = assert(file.lock(dir, LOCK, "x", 0))
+		holder = wait_for_lock("stopped", 20000)
+		stop(holder)
+		file.unlock(lock)
+		file.unlock(assert(file.lock(dir, LOCK, "x", 0)))
+		file.unlock(assert(file.lock(dir, LOCK, "x", 200)))
+		assert.is_nil((file.wait(holder, 0)))
+	end)
+
 	it("serves 16 waiting processes, all of them", function()
 		storage.write(dir .. "/driver", [[
 			local file = require("unit").file
