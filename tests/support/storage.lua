@@ -98,19 +98,24 @@ function M.before_exchange(dir, meanwhile)
 	file.kill(pid, 18)
 end
 
---- The steps of each entry in the record of 'dir', in order; {} without a record.
-function M.steps(dir)
+--- The steps of each entry in the text of a record, in order.
+function M.steps_of(text)
 	local list = {}
-	local text = M.read(dir .. "/" .. M.RECORD)
-	if not text then
-		return list
-	end
-	assert(unit.json.check(text))
 	local history = assert(text:match('"training_history": (%b[])'), "no history")
 	for steps in history:gmatch('"steps": (%d+)') do
 		list[#list + 1] = tonumber(steps)
 	end
 	return list
+end
+
+--- The same of the record in 'dir', which must be JSON; {} without a record.
+function M.steps(dir)
+	local text = M.read(dir .. "/" .. M.RECORD)
+	if not text then
+		return {}
+	end
+	assert(unit.json.check(text))
+	return M.steps_of(text)
 end
 
 function M.append(dir, steps, more)
