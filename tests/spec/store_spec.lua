@@ -240,6 +240,7 @@ describe("store", function()
 		local theirs = storage.read(record):gsub('"steps": 2', '"steps": 222')
 		assert(late:write(theirs))
 		assert(late:close())
+		storage.write(record, (storage.read(record))) -- and the record once more, in place
 		assert.equal("done", (storage.append(dir, 3)))
 		assert.equal("done", (storage.append(dir, 4)))
 		assert.same({ 1, 2, 3, 4 }, storage.steps(dir))

@@ -7,7 +7,7 @@ local file = unit.file
 
 local M = {}
 
-M.LINE = 30 -- bytes that a writer prints for each entry
+M.LINE = 43 -- bytes that a writer prints for each entry
 
 ---@class support.Actor
 ---@field role string
@@ -45,6 +45,18 @@ function M.group(home, common)
 	return setmetatable({ home = home, common = common, all = {}, killed = {} }, Actors)
 end
 
+--- A process that knows of none of this: it ends when the file M.stop is there.
+---@param argv string[]
+---@return support.Actor
+function Actors:start_other(argv)
+	local name = ("%s/other%d"):format(self.home, #self.all + 1)
+	local actor = { role = "other", out = name .. ".out", err = name .. ".err" }
+	argv.out, argv.err = actor.out, actor.err
+	actor.pid = file.spawn(argv)
+	self.all[#self.all + 1] = actor
+	return actor
+end
+
 ---@param role string
 ---@param job table
 ---@return support.Actor
@@ -58,7 +70,7 @@ function Actors:start(role, job)
 		end
 	end
 	local actor = { role = role, job = whole, out = name .. ".out", err = name .. ".err" }
-	actor.pid = file.spawn({ "lua5.4", "tests/torture/actors.lua", role, as_text(whole), out = actor.out,
+	actor.pid = file.spawn({ "env", "LD_PRELOAD=" .. (whole.preload or os.getenv("LD_PRELOAD") or ""), "lua5.4", "tests/torture/actors.lua", role, as_text(whole), out = actor.out,
 		err = actor.err })
 	self.all[base] = actor
 	return actor
@@ -119,12 +131,13 @@ function Actors:count()
 	return bytes // M.LINE
 end
 
---- What a writer has said: { directory, steps, position, ms } for each entry, in order.
+--- What a writer has said of each entry, in order; 'at' is the time of the acknowledgement, in ms.
+---@return { k: integer, steps: integer, position: integer, ms: integer, at: integer }[]
 function M.said(actor)
 	local list = {}
-	for k, steps, position, ms in storage.read(actor.out):gmatch("(%d+) (%d+) (%d+) (%d+)\n") do
+	for k, steps, position, ms, at in storage.read(actor.out):gmatch("(%d+) (%d+) (%d+) (%d+) (%d+)\n") do
 		list[#list + 1] = { k = tonumber(k), steps = tonumber(steps), position = tonumber(position),
-			ms = tonumber(ms) }
+			ms = tonumber(ms), at = tonumber(at) }
 	end
 	return list
 end

@@ -54,7 +54,7 @@ local function by_command(k, steps)
 	return tonumber(entries)
 end
 
---- One line of 30 bytes for each entry: directory, steps, position, ms from the call to here.
+--- One line of 43 bytes for each entry: directory, steps, position, ms from the call to here, and when.
 local function write_entries(append)
 	local k, i = job.from, 0
 	while not is_over() do
@@ -62,7 +62,8 @@ local function write_entries(append)
 		local begun = file.now_ms()
 		local position, message, code = append(k, steps)
 		if position then
-			io.write(("%04d %010d %06d %06d\n"):format(k, steps, position, file.now_ms() - begun))
+			local now = file.now_ms()
+			io.write(("%04d %010d %06d %06d %012d\n"):format(k, steps, position, now - begun, now))
 			io.flush()
 		elseif not job.may_fail then
 			wrong(dir_of(k), steps, message)
