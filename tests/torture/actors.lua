@@ -36,10 +36,12 @@ end
 -- ---- writers: each gives the position of its entry, or nil and what was said ----
 
 local function by_store(k, steps)
-	local done, after, third = store.append(dir_of(k), { steps = steps, timeout = job.timeout,
+	local ok, done, after, code = pcall(store.append, dir_of(k), { steps = steps, timeout = job.timeout,
 		path = dir_of(k) .. "/" .. storage.RECORD })
-	if not done then
-		return nil, after, third
+	if not ok then
+		return nil, done -- no such directory
+	elseif not done then
+		return nil, after, code
 	end
 	return after.n_entries
 end

@@ -40,7 +40,7 @@ describe("writers", function()
 	-- ---- what must hold at the end ----
 
 	--- All entries in the records: position by steps, and the directory.
-	local function found(n)
+	local function found(n, may_conflict)
 		local where, count = {}, 0
 		for k = 1, n do
 			for position, steps in ipairs(storage.steps(dir_of(k))) do
@@ -48,7 +48,8 @@ describe("writers", function()
 				where[steps] = { k = k, position = position }
 				count = count + 1
 			end
-			assert.same({}, storage.names_with(dir_of(k), ".conflict-"))
+			assert.is_true(may_conflict or #storage.names_with(dir_of(k), ".conflict-") == 0)
+			assert.same({}, storage.names_with(dir_of(k), ".tmp."))
 		end
 		return where, count
 	end
@@ -199,12 +200,144 @@ describe("writers", function()
 
 	it("lose, repeat and move nothing on one record", function()
 		local per_file = torture.scale(300, 500)
-		local target = torture.scale(1200, 100000)
+		local target = torture.scale(900, 100000)
 		run(("appends, one record at a time (%d entries each)"):format(per_file), target,
 			target // per_file * 5 // 4 + 3, { spread = 1, per_file = per_file })
 	end)
 
 	it("lose, repeat and move nothing on a hundred records", function()
 		run("appends over 100 records", torture.scale(1200, 100000), 100, { spread = 100 })
+	end)
+
+	-- ---- single dangers ----
+
+	--- A group on the one record of dir_of(1).
+	local function on_one(common)
+		make_dirs(1)
+		common.dir, common.spread, common.from, common.root = dir_of(1), 0, 1, root
+		common.timeout = common.timeout or 60000
+		group = actors.group(home .. "/log", common)
+	end
+
+	--- Stop a writer while it holds the lock.
+	local function stop_holder(writer)
+		storage.wait_until("a writer stopped with the lock", function()
+			file.kill(writer.pid, 19)
+			storage.wait_until("it is stopped", function()
+				return storage.read(("/proc/%d/stat"):format(writer.pid)):match("%) T ")
+			end)
+			local lock, message = file.lock(dir_of(1), LOCK, "x", 0)
+			if not lock and message:find("locked by pid " .. writer.pid .. " ", 1, true) then
+				return true
+			elseif lock then
+				file.unlock(lock)
+			end
+			file.kill(writer.pid, 18)
+			file.nap(math.random(2000))
+		end)
+	end
+
+	it("wait for a holder that is stopped, name it, and go on when it goes on or dies", function()
+		local rounds = torture.scale(6, 100)
+		on_one({})
+		local writer = group:start("append", {})
+		for i = 1, rounds do
+			storage.wait_until("it writes", function()
+				return group:check() and #storage.read(writer.out) > 0
+			end)
+			stop_holder(writer)
+			local before = storage.read(dir_of(1) .. "/" .. storage.RECORD)
+			local done, message, code = storage.append(dir_of(1), 1, { timeout = 20 })
+			assert.is_nil(done)
+			assert.equal("busy", code)
+			assert.is_truthy(message:find("is locked by pid " .. writer.pid .. " on ", 1, true), message)
+			local other = group:start("append", {})
+			assert.equal(before, storage.read(dir_of(1) .. "/" .. storage.RECORD))
+			if i % 2 == 0 then
+				file.kill(writer.pid, 18)
+			else
+				group:kill(writer)
+			end
+			storage.wait_until("the other one writes", function()
+				return group:check() and #storage.read(other.out) > 0
+			end)
+			if i % 2 == 0 then
+				group:kill(writer)
+			end
+			writer = other
+		end
+		group:finish()
+		for _, actor in ipairs(group.all) do
+			actor.job.slot = 1
+		end
+		local where, count = found(1)
+		check_entries(where, count)
+		torture.figure("writers", "holders stopped with the lock, then killed or let go on", rounds, 0)
+	end)
+
+	-- What may happen to the lock file: the entry of an append that fails is not there, of one that works it is.
+	local chaos = {
+		"rm -f %s", "rm -f %s; : >%s", "rm -f %s; ln -s target %s", "rm -f %s; mkfifo %s",
+		"rm -f %s; mkdir %s; sleep 0.01; rmdir %s",
+	}
+
+	it("say what they did when the lock file is removed and replaced under them", function()
+		local rounds = torture.scale(80, 3000)
+		on_one({ may_fail = true, timeout = 5000 })
+		for _ = 1, 8 do
+			group:start("append", {})
+		end
+		for _ = 1, rounds do
+			local command = chaos[math.random(#chaos)]:gsub("%%s", LOCK)
+			storage.shell("cd %s && { " .. command .. "; } 2>/dev/null || true", dir_of(1))
+			file.nap(math.random(20000))
+			group:check()
+		end
+		storage.shell("cd %s && rm -rf " .. LOCK, dir_of(1))
+		group:finish()
+		assert.equal("done", (storage.append(dir_of(1), 1)))
+		local where, count = found(1, true)
+		local acked, refused = 0, 0
+		for _, actor in ipairs(group.all) do
+			for _, entry in ipairs(actors.said(actor)) do
+				assert.equal(entry.position, (where[entry.steps] or {}).position, entry.steps)
+				acked = acked + 1
+			end
+			for code, steps in storage.read(actor.err):gmatch("(%l+) (%d+) [^\n]+\n") do
+				assert.is_truthy(code == "busy" or code == "invalid" or code == "failed", code)
+				assert.is_nil(where[tonumber(steps)], "refused, and there: " .. steps)
+				refused = refused + 1
+			end
+		end
+		assert.equal(acked + 1, count)
+		torture.figure("writers", "lock file removed, replaced, made a link, a FIFO, a directory", rounds, 0,
+			("8 writers, %d appends, %d refused"):format(acked, refused))
+	end)
+
+	it("stay with their directory when it is moved while they wait", function()
+		local rounds = torture.scale(30, 1000)
+		on_one({ may_fail = true })
+		for _ = 1, 8 do
+			group:start("append", {})
+		end
+		for _ = 1, rounds do
+			local moved = dir_of(1) .. ".moved"
+			assert(os.rename(dir_of(1), moved))
+			file.nap(math.random(5000))
+			assert(os.rename(moved, dir_of(1)))
+			file.nap(math.random(20000))
+		end
+		group:finish()
+		local where, count = found(1)
+		local acked = 0
+		for _, actor in ipairs(group.all) do
+			for _, entry in ipairs(actors.said(actor)) do
+				assert.equal(entry.position, (where[entry.steps] or {}).position, entry.steps)
+				acked = acked + 1
+			end
+		end
+		assert.equal(acked, count)
+		torture.figure("writers", "directory moved away and back under 8 writers", rounds, 0,
+			("%d appends"):format(acked))
 	end)
 end)
