@@ -437,7 +437,7 @@ static int append(struct draft *draft, struct session *session, const struct ent
 	int result = 0;
 
 	outcome->result = store_append(&request, &outcome->after, err);
-	if (outcome->result == STORE_NOT_DURABLE)
+	if (outcome->result == STORE_NOT_DURABLE || err->code == ERR_NOT_DURABLE)
 		refuse_repetition(draft, err);
 	if (outcome->result == STORE_UNCHANGED) {
 		result = -1;

@@ -41,6 +41,7 @@ struct append {
 	struct file_version version; /* of 'old' */
 	struct info_summary *after;
 	struct err *err;
+	bool was_there;	  /* in a version that another program has replaced since */
 	bool refuse_same; /* an entry without a run_id that is already there is not written again */
 };
 
@@ -52,7 +53,7 @@ static void say_unchanged(const struct append *a)
 	struct err *err = a->err;
 	size_t len = strlen(err->msg);
 
-	if (a->version.exists && err->code != ERR_BUSY)
+	if (a->version.exists && err->code != ERR_BUSY && err->code != ERR_NOT_DURABLE)
 		snprintf(err->msg + len, sizeof(err->msg) - len, "; file unchanged");
 }
 
@@ -230,6 +231,7 @@ static enum file_result replace(struct append *a)
 		.fence = fence,
 		.fence_arg = &a->lock,
 		.must_be_new = !a->version.exists,
+		.was_there = &a->was_there,
 	};
 	bool is_ours =
 		mem_end_as(err_exit_status(ERR_NOT_DURABLE),
@@ -255,10 +257,15 @@ static enum store_result append_locked(struct append *a)
 		result = replace(a);
 		if (result != FILE_UNCHANGED || a->err->code != ERR_BUSY)
 			break;
-		/* It may have been in place for an instant, and be part of what came after. */
+		/* It may be part of what came after. */
 		had_same = has_same(a);
-		a->refuse_same = a->refuse_same || !had_same;
+		a->refuse_same = a->refuse_same || (a->was_there && !had_same);
 	}
+	if (result == FILE_UNCHANGED && a->err->code == ERR_BUSY && a->was_there)
+		err_set(a->err, ERR_NOT_DURABLE,
+			"another program writes '%s' all the time, and may have taken the entry "
+			"over",
+			RECORD_NAME);
 	if (result != FILE_DONE) {
 		name_path(a);
 		return result == FILE_NOT_DURABLE ? STORE_NOT_DURABLE : STORE_UNCHANGED;

@@ -18,7 +18,9 @@
 #define RECORD_BACKUP ".training_info.json.bak"
 
 enum store_result {
-	STORE_UNCHANGED = -1, /* see err; the entry is not in the file */
+	STORE_UNCHANGED =
+		-1, /* see err; the entry is not in the file. ERR_NOT_DURABLE: not by us, but
+				 another program may have read it in the moment it was there */
 	STORE_DONE = 0,
 	STORE_NOT_DURABLE = 1, /* in place, but the directory could not be synced; see err */
 	STORE_ALREADY = 2,     /* the entry was there; the file was rewritten as it was */

@@ -59,6 +59,8 @@ struct file_replace_options {
 	int (*fence)(void *arg, struct err *err); /* last check before the commit; -1 stops it */
 	void *fence_arg;
 	bool must_be_new; /* ERR_BUSY if the name exists */
+	/* Set with ERR_BUSY if the new version had the name for an instant; may be NULL. */
+	bool *was_there;
 };
 
 /*

@@ -601,12 +601,13 @@ static uint64_t inode_of(const struct swap *s, const char *name)
 	return fstatat(s->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_ino;
 }
 
-/* What came out is what we had put in: our own version, or one by another program. */
-static enum file_result drop_put_in(struct swap *s, bool is_kept)
+/* What came out is what we had put in: our own version, or one by another program. Ours may have been
+ * written in place while it had the name. */
+static enum file_result drop_put_in(struct swap *s, uint64_t ino, bool is_kept)
 {
 	char kept[TEMP_SIZE];
 
-	if (!is_kept)
+	if (!is_kept || (ino == s->ino && has_content(s->pin_fd, s->pieces, s->n_pieces) != 1))
 		keep_found(s, kept);
 	err_set(s->err, ERR_BUSY, "'%s' was changed by another program", s->name);
 	return FILE_UNCHANGED;
@@ -635,7 +636,7 @@ static enum file_result put_back(struct swap *s)
 				 "also kept as '%s'",
 				 s->name, kept);
 		if (inode_of(s, s->tmp) == put_in)
-			return drop_put_in(s, is_kept);
+			return drop_put_in(s, put_in, is_kept);
 		put_in = theirs;
 		is_kept = kept[0] != '\0';
 	}
@@ -648,6 +649,12 @@ static void keep_backup(struct swap *s)
 	if (!s->options->backup || make_backup(s, s->tmp) == 0)
 		return;
 	log_warn("cannot keep the old version of '%s': %s", s->name, errno_name(errno));
+}
+
+static void note_was_there(const struct swap *s)
+{
+	if (s->options->was_there)
+		*s->options->was_there = true;
 }
 
 /* Two versions by others: one that our exchange has taken out, and one that has replaced ours since. */
@@ -683,13 +690,17 @@ static enum file_result commit(struct swap *s)
 		return FILE_NOT_DURABLE;
 	}
 	if (holder == HOLDER_OTHER) {
-		if (s->exchanged && holder_of(s, s->tmp) != HOLDER_NEW)
+		if (s->exchanged && holder_of(s, s->tmp) != HOLDER_NEW) {
+			note_was_there(s);
 			keep_overtaken(s);
+		}
 		return explain_failure(s, number);
 	}
 	if (s->exchanged) {
-		if (!is_the_old_one(s))
+		if (!is_the_old_one(s)) {
+			note_was_there(s);
 			return put_back(s);
+		}
 		keep_backup(s);
 	}
 	if (path_sync_dir(s->dirfd) < 0) {

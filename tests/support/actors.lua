@@ -70,8 +70,8 @@ function Actors:start(role, job)
 		end
 	end
 	local actor = { role = role, job = whole, out = name .. ".out", err = name .. ".err" }
-	actor.pid = file.spawn({ "env", "LD_PRELOAD=" .. (whole.preload or os.getenv("LD_PRELOAD") or ""), "lua5.4", "tests/torture/actors.lua", role, as_text(whole), out = actor.out,
-		err = actor.err })
+	actor.pid = file.spawn({ "env", "LD_PRELOAD=" .. (whole.preload or os.getenv("LD_PRELOAD") or ""),
+		"lua5.4", "tests/torture/actors.lua", role, as_text(whole), out = actor.out, err = actor.err })
 	self.all[base] = actor
 	return actor
 end

@@ -70,7 +70,7 @@ local function write_entries(append)
 		elseif not job.may_fail then
 			wrong(dir_of(k), steps, message)
 		else
-			io.stderr:write(code or "failed", " ", steps, " ", message, "\n")
+			io.stderr:write("refused: ", code or "failed", " ", steps, " ", message, "\n")
 		end
 		i = i + 1
 		if job.spread > 1 then
