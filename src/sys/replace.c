@@ -182,7 +182,8 @@ static int64_t birth_of(int fd, const char *path, int64_t otherwise)
 /*
  * The backup is about to be replaced by the version that came after it, which was made at 'birth'. A
  * program that had opened the record before that and wrote into it later has written into the
- * backup: then it is younger than its successor. -1 if what it wrote cannot be kept.
+ * backup: then it is younger than its successor. One that was made later than that is the copy of a
+ * copied directory. -1 if what was written cannot be kept.
  */
 static int spare_backup(int dirfd, const char *name, const char *tmp, const char *backup,
 			int64_t birth)
@@ -193,7 +194,8 @@ static int spare_backup(int dirfd, const char *name, const char *tmp, const char
 
 	if (file_version(dirfd, backup, &version, &ignored) < 0)
 		return -1;
-	if (!version.exists || !S_ISREG(version.mode) || version.mtime_ns <= birth)
+	if (!version.exists || !S_ISREG(version.mode) || version.mtime_ns <= birth ||
+	    birth_of(dirfd, backup, birth) > birth)
 		return 0;
 	if (set_aside(dirfd, name, tmp, backup, kept) < 0)
 		return -1;

@@ -137,7 +137,7 @@ describe("a swap", function()
 		assert.equal("busy", replace(at("linkat", "printf 'newest\\n' >newest && mv newest f",
 			{ name = ".conflict-" })))
 		assert.equal("newest\n", storage.read(f))
-		assert.same({ "theirs\n" }, conflicts())
+		assert.same({ "newest\n", "theirs\n" }, conflicts())
 	end)
 
 	it_with_shim("makes no backup of a version that it has not read", function()

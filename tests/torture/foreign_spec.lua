@@ -249,8 +249,8 @@ describe("a program without our lock", function()
 		end
 		local answer = cjson.decode(t.tree:run({ "verify", "--json" }).out)
 		for _, finding in ipairs(answer.findings) do
-			if finding.code == "missing" then
-				named[finding.message:match("run (%S+) was")] = true
+			if finding.code == "gone" then
+				named[finding.message:match("run (%S+) on ")] = true
 			end
 		end
 		local all = runs.journal(t.tree)
