@@ -21,9 +21,12 @@ def now():
 
 
 def add(doc, number):
-    entry = dict(doc["training_history"][0], steps=number)
+    # By its dataset and times 'verify' would take it for the run that it is made from.
+    entry = dict(doc["training_history"][0], steps=number, dataset="foreign")
     entry.pop("run_id", None)
     doc["training_history"].append(entry)
+    if "last_dataset" in doc:
+        doc["last_dataset"] = entry["dataset"]
     doc["total_steps"] = sum(e["steps"] for e in doc["training_history"])
     return doc
 
