@@ -168,34 +168,38 @@ static int set_aside(int dirfd, const char *name, const char *tmp, const char *f
 	return out[0] ? 0 : move_aside(dirfd, name, tmp, from, out);
 }
 
-/* When a file was made; 'otherwise' where that is not kept. 'path' "": of 'fd' itself. */
-static int64_t birth_of(int fd, const char *path, int64_t otherwise)
+/* When a file was made; 'otherwise' where that is not kept. */
+static int64_t birth_of(int dirfd, const char *name, int64_t otherwise)
 {
 	struct statx stx;
 
-	if (statx(fd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BTIME, &stx) < 0 ||
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &stx) < 0 ||
 	    !(stx.stx_mask & STATX_BTIME))
 		return otherwise;
 	return stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
 }
 
 /*
- * The backup is about to be replaced by the version that came after it, which was made at 'birth'. A
- * program that had opened the record before that and wrote into it later has written into the
- * backup: then it is younger than its successor. One that was made later than that is the copy of a
- * copied directory. -1 if what was written cannot be kept.
+ * The backup is about to be replaced by 'from', the version that came after it. A program that had
+ * opened the record before that and wrote into it later has written into the backup: then it is
+ * younger than its successor. (So it may be in the copy of a directory, and is kept once for nothing.)
+ * -1 if what was written cannot be kept.
  */
 static int spare_backup(int dirfd, const char *name, const char *tmp, const char *backup,
-			int64_t birth)
+			const char *from)
 {
 	struct file_version version;
+	struct file_version next;
 	struct err ignored = ERR_INIT;
 	char kept[TEMP_SIZE];
 
-	if (file_version(dirfd, backup, &version, &ignored) < 0)
+	if (file_version(dirfd, backup, &version, &ignored) < 0 ||
+	    file_version(dirfd, from, &next, &ignored) < 0)
 		return -1;
-	if (!version.exists || !S_ISREG(version.mode) || version.mtime_ns <= birth ||
-	    birth_of(dirfd, backup, birth) > birth)
+	/* The same file: a crash came after backup_by_link(). */
+	if (!version.exists || !S_ISREG(version.mode) ||
+	    (version.dev == next.dev && version.ino == next.ino) ||
+	    version.mtime_ns <= birth_of(dirfd, from, next.mtime_ns))
 		return 0;
 	if (set_aside(dirfd, name, tmp, backup, kept) < 0)
 		return -1;
@@ -449,8 +453,7 @@ static int make_backup(const struct swap *s, const char *from)
 {
 	const char *backup = s->options->backup;
 
-	if (spare_backup(s->dirfd, s->name, s->tmp, backup,
-			 birth_of(s->old_fd, "", s->old.mtime_ns)) < 0)
+	if (spare_backup(s->dirfd, s->name, s->tmp, backup, from) < 0)
 		return -1;
 	return renameat(s->dirfd, from, s->dirfd, backup);
 }
@@ -659,7 +662,7 @@ static void note_was_there(const struct swap *s)
 		*s->options->was_there = true;
 }
 
-/* Two versions by others: one that our exchange has taken out, and one that has replaced ours since. */
+/* Our exchange has taken a version out, and another program has replaced ours since. */
 static void keep_overtaken(struct swap *s)
 {
 	char kept[TEMP_SIZE];
@@ -668,8 +671,10 @@ static void keep_overtaken(struct swap *s)
 		s->has_tmp = false;
 		return;
 	}
-	if (is_the_old_one(s))
+	if (is_the_old_one(s)) { /* what has replaced ours since may be nothing at all */
+		keep_backup(s);
 		return;
+	}
 	keep_found(s, kept);
 	log_warn("another program changed '%s' at the same time; a version of it is kept as '%s'",
 		 s->name, kept);
@@ -806,7 +811,7 @@ static bool has_conflict(const struct sweep *sweep, const struct file_version *v
 
 /* The old version becomes the backup, unless it has two names: then it is in the quarantine. True
  * if it may be removed. */
-static bool rescue_old(const struct sweep *sweep, const char *tmp, const struct file_version *found)
+static bool rescue_old(const struct sweep *sweep, const char *tmp)
 {
 	struct stat st;
 
@@ -814,8 +819,7 @@ static bool rescue_old(const struct sweep *sweep, const char *tmp, const struct 
 		return true;
 	if (fstatat(sweep->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1)
 		return true;
-	if (spare_backup(sweep->dirfd, sweep->name, tmp, sweep->backup,
-			 birth_of(sweep->dirfd, tmp, found->mtime_ns)) < 0 ||
+	if (spare_backup(sweep->dirfd, sweep->name, tmp, sweep->backup, tmp) < 0 ||
 	    renameat(sweep->dirfd, tmp, sweep->dirfd, sweep->backup) < 0)
 		log_warn("cannot keep the old version of '%s', which is '%s'", sweep->name, tmp);
 	return false;
@@ -828,7 +832,7 @@ static bool rescue(const struct sweep *sweep, const char *tmp, const struct file
 	char kept[TEMP_SIZE];
 
 	if (has_digest(sweep, tmp, digest))
-		return rescue_old(sweep, tmp, found);
+		return rescue_old(sweep, tmp);
 	if (has_conflict(sweep, found))
 		return true;
 	move_aside(sweep->dirfd, sweep->name, tmp, tmp, kept);
