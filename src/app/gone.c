@@ -118,14 +118,18 @@ static void add(struct gone *gone, struct training *t, const char *source, char 
 	*t = (struct training){ .run_id = NULL };
 }
 
+static void gone_entry_release(struct gone_entry *entry)
+{
+	training_release(&entry->training);
+	free(entry->what);
+	free(entry->source);
+	free(entry->json);
+}
+
 void gone_release(struct gone *gone)
 {
-	for (size_t i = 0; i < gone->n; i++) {
-		training_release(&gone->v[i].training);
-		free(gone->v[i].what);
-		free(gone->v[i].source);
-		free(gone->v[i].json);
-	}
+	for (size_t i = 0; i < gone->n; i++)
+		gone_entry_release(&gone->v[i]);
 	free(gone->v);
 	*gone = (struct gone){ .v = NULL };
 }
@@ -222,6 +226,29 @@ void gone_list_conflicts(const struct history *history, struct strv *names)
 	strv_release(&all);
 }
 
+/* An append since the record was read has made a newer version the backup: look once more. */
+static void drop_found(const struct history *history, struct gone *gone)
+{
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct err ignored = ERR_INIT;
+	struct cursor cursor = { .info = &info, .at = JSON_NONE };
+	size_t n = 0;
+
+	if (store_read(history->dir.fd, history->path, &text, &ignored) == 0 &&
+	    info_open(&info, history->path, text.buf, text.len, &ignored) == 0) {
+		for (size_t i = 0; i < gone->n; i++) {
+			if (find(&cursor, &gone->v[i].training))
+				gone_entry_release(&gone->v[i]);
+			else
+				gone->v[n++] = gone->v[i];
+		}
+		gone->n = n;
+	}
+	info_release(&info);
+	str_release(&text);
+}
+
 void gone_find(const struct history *history, struct gone *out)
 {
 	struct strv conflicts = STRV_INIT;
@@ -235,4 +262,6 @@ void gone_find(const struct history *history, struct gone *out)
 	for (size_t i = 0; i < conflicts.n; i++)
 		find_in_file(history, conflicts.v[i], out);
 	strv_release(&conflicts);
+	if (out->n)
+		drop_found(history, out);
 }

@@ -68,7 +68,8 @@ void table_cell(struct table *t, enum tone tone, const char *text);
 void table_print(const struct table *t, const char *indent, struct str *out);
 void table_free(struct table *t);
 
-/* Write all of 'text', in a form that no terminal acts upon; -1 (with errno) if it did not get there. */
+/* Write all of 'text', in a form that no terminal acts upon; -1 (with errno) if it did not get
+ * there. */
 int print_to(FILE *to, const struct str *text);
 
 /* The same to stdout; -1 (with errno) if it did not get there. */
