@@ -98,6 +98,7 @@ static void free_inputs(struct api *api)
 		for (size_t k = 0; k < api->inputs[i].n; k++) {
 			free(api->inputs[i].files[k].name);
 			free(api->inputs[i].files[k].mtime);
+			free(api->inputs[i].files[k].why);
 		}
 		free(api->inputs[i].files);
 		free(api->inputs[i].name);
