@@ -1,5 +1,5 @@
 #!/bin/sh
-# needs.sh GROUP...: fail and name the Debian packages if something of GROUP (build, test, torture, torture-vm) is missing.
+# needs.sh GROUP...: fail and name the Debian packages if something of GROUP (build, test, cov, torture, torture-vm) is missing.
 # needs.sh install GROUP...: install them, saying which.
 # A line: what to look for (pkg:NAME by pkg-config, cmd:NAME in PATH, lua:MODULE, rt:NAME of clang), apt package, group.
 set -eu
@@ -26,6 +26,7 @@ cmd:clang         clang            test
 cmd:clang-format  clang-format     test
 cmd:python3       python3          test
 py:jsonschema     python3-jsonschema test
+cmd:gcovr         gcovr            cov
 cmd:mkfs.ext4     e2fsprogs        torture
 cmd:xfs_io        xfsprogs         torture
 cmd:clang         clang            torture

@@ -17,6 +17,7 @@
 
 #include "script/confine.h"
 #include "script/state.h"
+#include "script/worker.h"
 #include "sys/proc.h"
 
 #include <errno.h>
@@ -27,7 +28,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONFINED "--confined"
 #define MAX_ARGS 6
 
 static const struct {
@@ -215,7 +215,7 @@ static int run_confined(void)
 int main(int argc, char **argv)
 {
 	static char script[1 << 16];
-	char *again[] = { (char[]){ "thhost" }, (char[]){ CONFINED }, NULL };
+	char *again[] = { (char[]){ "thhost" }, (char[]){ WORKER_VERB }, NULL };
 	char *env[] = { NULL };
 	char *self = proc_self();
 	struct proc_answer answer = PROC_ANSWER_INIT;
@@ -230,7 +230,7 @@ int main(int argc, char **argv)
 					.output_limit = sizeof(script),
 					.deadline_ms = 10000 };
 
-	if (argc > 1 && strcmp(argv[1], CONFINED) == 0)
+	if (argc > 1 && strcmp(argv[1], WORKER_VERB) == 0)
 		return run_confined();
 	request.input_len = (size_t)read_script(script, sizeof(script));
 	if (fd < 0 || proc_capture(&request, &answer, &err) < 0) {
