@@ -236,35 +236,38 @@ void layout_fill(const struct layout *layout, struct stage_dir *out, const char 
 }
 
 static int try_name(const struct layout *layout, const char *exp, const char *name,
-		    struct stage_dir *out)
+		    struct stage_dir *out, struct err *trouble)
 {
-	struct err ignored = ERR_INIT;
+	struct err own = ERR_INIT;
 	char *relative = exp ? xstrf("%s/%s", exp, name) : xstrdup(name);
 	int fd = -1;
 
-	if (path_check_relative("REF", relative, &ignored) == 0)
-		fd = path_open_beneath(layout->rootfd, relative, O_RDONLY | O_DIRECTORY, &ignored);
+	if (path_check_relative("REF", relative, &own) == 0)
+		fd = path_open_beneath(layout->rootfd, relative, O_RDONLY | O_DIRECTORY, &own);
 	free(relative);
-	if (fd < 0)
+	if (fd < 0) {
+		if (own.code == ERR_FAILED)
+			*trouble = own;
 		return 0;
+	}
 	layout_fill(layout, out, exp, name, fd);
 	return 1;
 }
 
 int layout_try_open(const struct layout *layout, const char *exp, const char *name,
-		    struct stage_dir *out)
+		    struct stage_dir *out, struct err *trouble)
 {
 	char *stage;
 	char *dataset;
 	char *meant;
-	int found = try_name(layout, exp, name, out);
+	int found = try_name(layout, exp, name, out, trouble);
 
 	if (found)
 		return found;
 	layout_split_name(layout, name, &stage, &dataset);
 	if (stage) {
 		meant = layout_stage_dir_name(layout, stage, dataset);
-		found = strcmp(meant, name) != 0 ? try_name(layout, exp, meant, out) : 0;
+		found = strcmp(meant, name) != 0 ? try_name(layout, exp, meant, out, trouble) : 0;
 		free(meant);
 	}
 	free(stage);
@@ -352,6 +355,7 @@ int layout_open_stage(struct layout *layout, const char *exp, const char *stage,
 		      const char *dataset, bool create, struct stage_dir *out, struct err *err)
 {
 	struct str in = STR_INIT;
+	struct err trouble = ERR_INIT;
 	char *name = layout_stage_dir_name(layout, stage, dataset);
 	int rc = -1;
 
@@ -363,8 +367,10 @@ int layout_open_stage(struct layout *layout, const char *exp, const char *stage,
 		goto out;
 	if (create)
 		rc = make_stage(layout, in.buf, name, out, err);
-	else if (layout_try_open(layout, in.buf, name, out))
+	else if (layout_try_open(layout, in.buf, name, out, &trouble))
 		rc = 0;
+	else if (trouble.code != ERR_NONE)
+		*err = trouble;
 	else
 		err_set(err, ERR_NOT_FOUND, "no '%s' in experiment '%s'", name, in.buf);
 	if (rc == 0 && !out->stage)

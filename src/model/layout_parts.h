@@ -27,10 +27,11 @@ void layout_fill(const struct layout *layout, struct stage_dir *out, const char 
 
 /*
  * Open EXP/NAME, or the directory that NAME as a key of config.yml means. 'exp' is a real name or
- * NULL for directly below the root. 1: opened, 0: no such directory or no possible name.
+ * NULL for directly below the root. 1: opened, 0: no such directory or no possible name; or it
+ * cannot be told, then 'trouble' is set.
  */
 int layout_try_open(const struct layout *layout, const char *exp, const char *name,
-		    struct stage_dir *out);
+		    struct stage_dir *out, struct err *trouble);
 
 /* Is this directory of the root an experiment: exp_*, or with config.yml, or with stages in it? */
 bool layout_is_experiment(const struct layout *layout, const char *name);

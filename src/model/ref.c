@@ -23,6 +23,7 @@ struct query {
 	bool allow_path;
 	struct stage_dir *out;
 	struct err *err;
+	struct err trouble; /* what kept us from looking; told if nothing is found */
 };
 
 /* Every step answers: 1 found (in query->out), 0 not this way, -1 error. */
@@ -121,6 +122,7 @@ struct id_search {
 	const char *prefix;
 	struct stage_dir found;
 	char *second; /* REF of another directory with such a run */
+	struct err *trouble;
 };
 
 static bool is_id_prefix(const char *ref)
@@ -135,20 +137,27 @@ static bool matches_id(const char *id, const char *prefix)
 	return strncasecmp(id, prefix, strlen(prefix)) == 0;
 }
 
-static bool journal_has(int fd, const char *prefix)
+static void note(struct err *trouble, const struct err *own)
+{
+	if (own->code == ERR_FAILED)
+		*trouble = *own;
+}
+
+static bool journal_has(int fd, const char *prefix, struct err *trouble)
 {
 	struct strv names = STRV_INIT;
-	struct err ignored = ERR_INIT;
-	int runs = path_open_beneath(fd, LAYOUT_JOURNAL "/runs", O_RDONLY | O_DIRECTORY, &ignored);
+	struct err own = ERR_INIT;
+	int runs = path_open_beneath(fd, LAYOUT_JOURNAL "/runs", O_RDONLY | O_DIRECTORY, &own);
 	bool found = false;
 
-	if (runs < 0)
-		return false;
-	path_list(runs, &names, &ignored);
+	if (runs >= 0)
+		path_list(runs, &names, &own);
+	note(trouble, &own);
 	for (size_t i = 0; i < names.n && !found; i++)
 		found = matches_id(names.v[i], prefix) && has_suffix(names.v[i], ".json");
 	strv_release(&names);
-	close(runs);
+	if (runs >= 0)
+		close(runs);
 	return found;
 }
 
@@ -163,33 +172,37 @@ static bool entry_has(const struct json *doc, size_t entry, const char *prefix)
 	return found;
 }
 
-static bool record_has(int fd, const char *prefix)
+static bool record_has(int fd, const char *prefix, struct err *trouble)
 {
 	struct str text = STR_INIT;
 	struct json doc = JSON_INIT;
-	struct err ignored = ERR_INIT;
+	struct err own = ERR_INIT;
 	bool found = false;
 
-	if (file_read(fd, LAYOUT_RECORD, FILE_LIMIT, &text, NULL, &ignored) == 0 &&
-	    json_parse(&doc, LAYOUT_RECORD, text.buf, text.len, JSON_NONFINITE_OK, &ignored) == 0) {
+	if (file_read(fd, LAYOUT_RECORD, FILE_LIMIT, &text, NULL, &own) == 0 &&
+	    json_parse(&doc, LAYOUT_RECORD, text.buf, text.len, JSON_NONFINITE_OK, &own) == 0) {
 		size_t history = json_member(&doc, 0, "training_history");
 
 		for (size_t i = history == JSON_NONE ? JSON_NONE : json_first(&doc, history);
 		     i != JSON_NONE && !found; i = json_next(&doc, history, i))
 			found = entry_has(&doc, i, prefix);
 	}
+	note(trouble, &own);
 	json_release(&doc);
 	str_release(&text);
 	return found;
 }
 
-static int look_for_id(void *arg, struct stage_dir *dir, struct err *err UNUSED)
+static int look_for_id(void *arg, struct stage_dir *dir, struct err *err)
 {
 	struct id_search *search = arg;
 
-	if (dir->fd < 0)
+	if (dir->fd < 0) {
+		note(search->trouble, err);
 		return 0;
-	if (!journal_has(dir->fd, search->prefix) && !record_has(dir->fd, search->prefix))
+	}
+	if (!journal_has(dir->fd, search->prefix, search->trouble) &&
+	    !record_has(dir->fd, search->prefix, search->trouble))
 		return 0;
 	if (search->found.fd >= 0) {
 		search->second = xstrdup(dir->ref);
@@ -202,12 +215,14 @@ static int look_for_id(void *arg, struct stage_dir *dir, struct err *err UNUSED)
 
 static int by_run_id(struct query *q, const char *ref)
 {
-	struct id_search search = { .prefix = ref, .found = STAGE_DIR_INIT };
-	struct err trouble = ERR_INIT;
+	struct id_search search = { .prefix = ref,
+				    .found = STAGE_DIR_INIT,
+				    .trouble = &q->trouble };
+	struct err own = ERR_INIT;
 
 	if (!is_id_prefix(ref))
 		return NOT_FOUND;
-	if (layout_walk(q->layout, NULL, look_for_id, &search, &trouble) < 0 && search.second) {
+	if (layout_walk(q->layout, NULL, look_for_id, &search, &own) < 0 && search.second) {
 		err_set(q->err, ERR_INVALID, "runs in '%s' and in '%s' begin with '%s'",
 			search.found.ref, search.second, ref);
 		err_hint(q->err, "give more of the run id");
@@ -215,6 +230,7 @@ static int by_run_id(struct query *q, const char *ref)
 		free(search.second);
 		return -1;
 	}
+	note(&q->trouble, &own);
 	if (search.found.fd < 0)
 		return NOT_FOUND;
 	*q->out = search.found;
@@ -263,8 +279,9 @@ static int open_either(struct query *q, const char *exp_a, const char *a, const 
 {
 	struct stage_dir first = STAGE_DIR_INIT;
 	struct stage_dir second = STAGE_DIR_INIT;
-	int found_a = exp_a ? layout_try_open(q->layout, exp_a, a, &first) : NOT_FOUND;
-	int found_b = exp_b ? layout_try_open(q->layout, exp_b, b, &second) : NOT_FOUND;
+	int found_a = exp_a ? layout_try_open(q->layout, exp_a, a, &first, &q->trouble) : NOT_FOUND;
+	int found_b =
+		exp_b ? layout_try_open(q->layout, exp_b, b, &second, &q->trouble) : NOT_FOUND;
 
 	if (found_a && found_b)
 		return choose(q, &first, &second);
@@ -278,12 +295,14 @@ static int by_pair(struct query *q, const char *a, const char *b)
 {
 	struct str named = STR_INIT;
 	struct str here = STR_INIT;
-	struct err ignored = ERR_INIT;
+	struct err own[2] = { ERR_INIT, ERR_INIT };
 	char *name = layout_stage_dir_name(q->layout, a, b);
-	bool is_exp = layout_find_experiment(q->layout, a, &named, &ignored) == 0;
-	bool is_here = layout_find_experiment(q->layout, q->exp, &here, &ignored) == 0;
+	bool is_exp = layout_find_experiment(q->layout, a, &named, &own[0]) == 0;
+	bool is_here = layout_find_experiment(q->layout, q->exp, &here, &own[1]) == 0;
 	int rc = open_either(q, is_exp ? named.buf : NULL, b, is_here ? here.buf : NULL, name);
 
+	note(&q->trouble, &own[0]);
+	note(&q->trouble, &own[1]);
 	free(name);
 	str_release(&named);
 	str_release(&here);
@@ -294,13 +313,14 @@ static int by_pair(struct query *q, const char *a, const char *b)
 static int by_triple(struct query *q, const char *a, const char *b, const char *c)
 {
 	struct str exp = STR_INIT;
-	struct err ignored = ERR_INIT;
+	struct err own = ERR_INIT;
 	char *name = layout_stage_dir_name(q->layout, b, c);
 	char *deeper = xstrf("%s/%s", b, c);
 	int rc = NOT_FOUND;
 
-	if (layout_find_experiment(q->layout, a, &exp, &ignored) == 0)
+	if (layout_find_experiment(q->layout, a, &exp, &own) == 0)
 		rc = open_either(q, exp.buf, name, exp.buf, deeper);
+	note(&q->trouble, &own);
 	free(deeper);
 	free(name);
 	str_release(&exp);
@@ -310,13 +330,14 @@ static int by_triple(struct query *q, const char *a, const char *b, const char *
 static int by_name(struct query *q, const char *name)
 {
 	struct str exp = STR_INIT;
-	struct err ignored = ERR_INIT;
+	struct err own = ERR_INIT;
 	int rc = NOT_FOUND;
 
-	if (path_check_name("REF", name, &ignored) < 0)
+	if (path_check_name("REF", name, &own) < 0)
 		return NOT_FOUND;
-	if (layout_find_experiment(q->layout, q->exp, &exp, &ignored) == 0)
-		rc = layout_try_open(q->layout, exp.buf, name, q->out);
+	if (layout_find_experiment(q->layout, q->exp, &exp, &own) == 0)
+		rc = layout_try_open(q->layout, exp.buf, name, q->out, &q->trouble);
+	note(&q->trouble, &own);
 	str_release(&exp);
 	if (rc == NOT_FOUND)
 		rc = by_root_name(q, name);
@@ -367,7 +388,7 @@ static int refuse_ref(struct query *q)
 {
 	struct strv names = STRV_INIT;
 	struct str exp = STR_INIT;
-	struct err trouble = ERR_INIT;
+	struct err trouble = q->trouble;
 	const char *nearest = NULL;
 	int fd = -1;
 
@@ -419,9 +440,13 @@ static int resolve(struct query *q)
 int layout_resolve(struct layout *layout, const char *exp, const char *ref, struct stage_dir *out,
 		   struct err *err)
 {
-	struct query q = {
-		.layout = layout, .exp = exp, .ref = ref, .allow_path = true, .out = out, .err = err
-	};
+	struct query q = { .layout = layout,
+			   .exp = exp,
+			   .ref = ref,
+			   .allow_path = true,
+			   .out = out,
+			   .err = err,
+			   .trouble = ERR_INIT };
 
 	return resolve(&q);
 }
@@ -429,7 +454,12 @@ int layout_resolve(struct layout *layout, const char *exp, const char *ref, stru
 int layout_resolve_recorded(struct layout *layout, const char *exp, const char *ref,
 			    struct stage_dir *out, struct err *err)
 {
-	struct query q = { .layout = layout, .exp = exp, .ref = ref, .out = out, .err = err };
+	struct query q = { .layout = layout,
+			   .exp = exp,
+			   .ref = ref,
+			   .out = out,
+			   .err = err,
+			   .trouble = ERR_INIT };
 
 	return resolve(&q);
 }

@@ -129,10 +129,18 @@ static int walk_experiment(struct walk *walk, const char *exp)
 static int walk_top(struct walk *walk, const char *name)
 {
 	int fd = layout_open_child(walk->layout->rootfd, name);
-	bool is_stage = fd >= 0 && layout_is_stage(fd);
+	bool is_stage;
+	int number;
 
+	errno = 0;
+	is_stage = fd >= 0 && layout_is_stage(fd);
+	number = errno;
 	if (fd >= 0)
 		close(fd);
+	if (is_stage && number && number != ENOENT) { /* it cannot be told which of the two */
+		errno = number;
+		return visit(walk, NULL, name, -1);
+	}
 	if (is_stage)
 		return walk_stage(walk, walk->layout->rootfd, NULL, name);
 	return walk_experiment(walk, name);

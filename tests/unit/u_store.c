@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "model/journal.h"
 #include "model/store.h"
+#include "sys/file.h"
 #include "sys/path.h"
 #include "sys/proc.h"
 
@@ -379,7 +380,7 @@ static int u_log(lua_State *L)
 	const char *text = luaL_checklstring(L, 3, &len);
 	int dirfd = check_dir(L, luaL_checkstring(L, 1));
 	int fd = journal_open_log(dirfd, run_id, &name, &err);
-	bool written = fd >= 0 && write(fd, text, len) == (ssize_t)len;
+	bool written = fd >= 0 && file_write_all(fd, text, len, &err, "log") == 0;
 
 	close(dirfd);
 	if (fd >= 0)
