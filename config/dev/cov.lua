@@ -1,6 +1,6 @@
 --- cov.lua COVERAGE.json: what the tests reach, by layer and by file, from gcovr's report.
--- Then, for the layers that must be covered, each line that no test reaches and that does not say why:
--- a comment "not reached by tests: WHY" speaks for its line, or for the unreached lines right below it.
+-- Then, for the layers that must be covered, each line that no test reaches and that does not say
+-- why: a comment "not reached by tests: WHY" speaks for the unreached lines from it on.
 
 local cjson = require("cjson")
 
@@ -75,7 +75,8 @@ local function print_sum(name, sum)
 	local function share(part, whole)
 		return whole > 0 and 100 * part / whole or 100
 	end
-	print(("%-28s %6d %6.1f %% %8d %6.1f %%"):format(name, sum.lines, share(sum.lines_reached, sum.lines),
+	print(("%-28s %6d %6.1f %% %8d %6.1f %%"):format(name,
+		sum.lines, share(sum.lines_reached, sum.lines),
 		sum.branches, share(sum.branches_taken, sum.branches)))
 end
 

@@ -169,7 +169,7 @@ static int on_raise(lua_State *L)
 	return 1;
 }
 
-/* Only a bug of ours gets here: everything runs inside state_call(). */
+/* not reached by tests: only a bug of ours gets here, everything runs inside state_call() */
 static int on_panic(lua_State *L UNUSED)
 {
 	static const char text[] = "lua panic outside of a protected call\n";

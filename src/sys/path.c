@@ -256,12 +256,6 @@ static int open_stepwise(int dirfd, const char *relative, int flags)
 		if (is_last)
 			return dir;
 	}
-	if (dir >= 0) { /* "" and "/" have no component to open with 'flags' */
-		int fd = openat(dir, ".", flags | O_CLOEXEC);
-
-		close(dir);
-		return fd;
-	}
 fail:
 	if (dir >= 0) {
 		int saved = errno;
@@ -298,15 +292,6 @@ int path_sync_dir(int dirfd)
 {
 	int result = fsync(dirfd);
 
-	if (result < 0 && errno == EBADF) { /* opened with O_PATH */
-		int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0)
-			return -1;
-		result = fsync(fd);
-		if (close(fd) < 0)
-			result = -1;
-	}
 	/* Some network and FUSE file systems cannot sync a directory and say so with EINVAL. */
 	return result < 0 && errno == EINVAL ? 0 : result;
 }

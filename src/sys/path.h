@@ -51,8 +51,8 @@ int path_open_beneath(int dirfd, const char *relative, int flags, struct err *er
 int path_make_dir(int dirfd, const char *name, bool *made, struct err *err);
 
 /*
- * fsync of a directory, also of one opened with O_PATH. 0, or -1 with errno. A file system that has
- * no such thing (EINVAL) is no failure.
+ * fsync of a directory that is open for reading. 0, or -1 with errno. A file system that has no such
+ * thing (EINVAL) is no failure.
  */
 int path_sync_dir(int dirfd);
 

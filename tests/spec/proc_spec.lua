@@ -59,6 +59,22 @@ describe("asking a helper", function()
 		assert.equal("not_found", select(3, proc.capture({ argv = { "" } })))
 	end)
 
+	it("looks for a command in PATH as a shell does", function()
+		local setenv, old = require("unit").conf.setenv, os.getenv("PATH")
+		local dir = support.dir()
+		local said = {}
+		support.write("plain", "no program\n")
+		for name, value in pairs({ none = false, dir = dir }) do
+			setenv("PATH", value or nil)
+			local answer, message = proc.capture({ argv = { value and "plain" or "true" }, deadline_ms = 60000 })
+			said[name] = answer and answer.code or message
+		end
+		setenv("PATH", old)
+		assert.same({ none = 0, dir = "cannot run 'plain': Permission denied (EACCES)" }, said)
+		assert.equal("cannot run 'true': Argument list too long (E2BIG)",
+			select(2, proc.capture({ argv = { "true", ("x"):rep(1 << 20) } })))
+	end)
+
 	it("kills at the deadline and keeps what was said", function()
 		local answer = assert(proc.capture({
 			argv = { "sh", "-c", "echo before; exec sleep 60" },

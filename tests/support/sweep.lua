@@ -61,20 +61,21 @@ local function judge(case, dir, hit, errno, results, files)
 	if not done and (type(message) ~= "string" or #message == 0) then
 		return "failed without a message"
 	end
-	if not done and errno == "EIO" and not message:find("EIO", 1, true) and not case.says_less then
+	if not done and errno == "EIO" and not message:find("EIO", 1, true) then
 		return "does not name the error: " .. message
 	end
 	if not done and errno == "EINTR" and hit ~= "fcntl" then
 		return "an interrupted call is made again: " .. message
 	end
-	if hit ~= "unlinkat" and not case.once and not case.may_leave and os.execute(("find '%s' -name '*.tmp.*' | grep -q ."):format(dir)) then
+	local may_leave = hit == "unlinkat" or case.once or case.may_leave
+	if not may_leave and os.execute(("find '%s' -name '*.tmp.*' | grep -q ."):format(dir)) then
 		return "leaves a temporary file"
 	end
 	return case.fine and case.fine(dir, done, hit, errno)
 end
 
 --- The whole sweep of one case; prints its faults and, last, how many were tried.
----@param case table { ready, act, fine?, says_less? }, see the spec
+---@param case table { ready, act, fine?, once?, may_leave? }, see the spec
 ---@param dir string
 function M.main(case, dir)
 	local n = 0

@@ -43,6 +43,24 @@ local function old_or_new(dir, done)
 	return is_one_of(dir, "f", done and "new\n" or "old\n", "new\n")
 end
 
+--- What a move or a second name must leave: the bytes under one name or the other.
+local function aside(how)
+	return {
+		name = how == "move" and "moves a file aside" or "keeps a file aside",
+		ready = function(dir)
+			one_file(dir)
+			storage.shell("mkdir %s/to", dir)
+		end,
+		act = function(dir) return file.aside(dir, "f", dir .. "/to", how) end,
+		fine = function(dir, done)
+			local texts = storage.output(("cat %s/f %s/to/* 2>/dev/null"):format(dir, dir))
+			if texts ~= "old\n" and (texts ~= "old\nold\n" or (done and how == "move")) then
+				return ("%q is left"):format(texts)
+			end
+		end,
+	}
+end
+
 local function replace(options)
 	return function(dir)
 		local with = { backup = "b", expected = file.version(dir, "f"), text = "old\n" }
@@ -100,6 +118,8 @@ return {
 	{ name = "replaces a file without a backup", ready = one_file, act = replace({}), fine = old_or_new },
 	{ name = "makes a file", ready = none, act = replace({ must_be_new = true }),
 		fine = function(dir, done) return (done or storage.read(dir .. "/f")) and is_one_of(dir, "f", "new\n") or nil end },
+	aside "move",
+	aside "link",
 	{ name = "makes a directory", ready = none, act = function(dir)
 		local made, message = file.make_dir(dir, "d")
 		return made ~= nil, message

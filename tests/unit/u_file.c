@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "sys/aside.h"
 #include "sys/file.h"
 #include "sys/lock.h"
 #include "sys/path.h"
@@ -385,6 +386,28 @@ static int u_replace_link(lua_State *L)
 	return push_done(L, result, &err);
 }
 
+/* [-0, +1..3, m] (dir, name, to, "move" or "link"): its name in 'to' */
+static int u_aside(lua_State *L)
+{
+	struct err err = ERR_INIT;
+	struct str kept = STR_INIT;
+	const char *name = luaL_checkstring(L, 2);
+	bool is_move = strcmp(luaL_checkstring(L, 4), "move") == 0;
+	int dirfd = check_dir(L, 1);
+	int to = path_open_dir(luaL_checkstring(L, 3), &err);
+	int result = to;
+
+	if (to >= 0)
+		result = (is_move ? aside_move : aside_link)(dirfd, name, to, &kept, &err);
+	close(dirfd);
+	if (to >= 0)
+		close(to);
+	if (result == 0)
+		lua_pushstring(L, kept.buf);
+	str_release(&kept);
+	return result < 0 ? unit_fail(L, &err) : 1;
+}
+
 /* ---- lock ---- */
 
 /* [-0, +1..3, m] (dir, name, where, timeout_ms): a lock that collecting gives back */
@@ -553,6 +576,7 @@ void unit_file(lua_State *L)
 		{ "sweep", u_sweep },
 		{ "remove", u_remove },
 		{ "replace_link", u_replace_link },
+		{ "aside", u_aside },
 		{ "lock", u_lock },
 		{ "lock_check", u_lock_check },
 		{ "unlock", u_unlock },
