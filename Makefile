@@ -225,7 +225,7 @@ bench: all ## timings beside what the same work costs otherwise
 
 # The build of MODE=cov is for this measurement alone (tests/support/cov.c). Faults of system calls
 # reach the error branches that no spec names: TIERS=syscalls adds them.
-cov: deps-cov ## what the tests reach of the code, by file (build/cov/index.html); TIERS=syscalls adds a tier
+cov: deps-cov ## which lines and branches the tests reach (build/cov/index.html); TIERS=syscalls adds faults
 	@$(MAKE) --no-print-directory MODE=cov test-programs
 	@find build/cov -name '*.gcda' -delete
 	@MODE=cov BUILD=build/cov LUA=$(LUA) CC="$(CC)" sh config/dev/test.sh $(SPECS)

@@ -347,6 +347,10 @@ static int ctx_csv(lua_State *L)
 	lua_call(L, 1, 2);
 	if (!lua_isnil(L, -2) || !lua_istable(L, -1))
 		return 2;
+	lua_getfield(L, -1, "message");
+	lua_pushfstring(L, "%s: %s", file->name, luaL_tolstring(L, -1, NULL));
+	lua_setfield(L, -4, "message");
+	lua_pop(L, 2);
 	lua_pushstring(L, input->name);
 	lua_setfield(L, -2, "input");
 	lua_pushstring(L, file->name);

@@ -231,6 +231,46 @@ describe("calling a plugin", function()
 		assert_message("is a git-LFS pointer", (extract("reader", "", worker.dir() .. "/bad")))
 	end)
 
+	--- Run `extract` of a plugin that is written here, whose input 'file' is f.txt.
+	local function extract_with(body, text, prefix)
+		worker.write("made/p/made.lua", ([[
+			local M = { api = 1, kind = "stage", name = "made", version = "1", dir = "x", model_name = "x",
+				inputs = { file = "f.txt" } }
+			function M.extract(ctx)
+				%s
+			end
+			return M]]):format(body))
+		worker.write("made/in/f.txt", text or "")
+		local dir = worker.dir() .. "/made"
+		return worker.run(prefix or "", "extract", dir .. "/p", "made", "", dir .. "/in")
+	end
+
+	it("reads CSV", function()
+		local body = 'local t = assert(ctx:csv("file")) return { metrics = { n = #t.rows, loss = tonumber(t.rows[2][2]) } }'
+		assert.same({ n = 2, loss = 0.5 }, extract_with(body, 'step, loss\r\n1,"0.7"\r\n2,0.5\r\n').metrics)
+		assert_message("f.txt", extract_with(body, 'step,loss\n1,"0.7\n'))
+	end)
+
+	it("takes THHOST_LUA for the library that it has in it", function()
+		local body = 'return { metrics = { x = require("th.num").answer } }'
+		worker.write("lib/th/num.lua", "return { answer = 42 }")
+		assert.same({ x = 42 }, extract_with(body, "", "THHOST_LUA=" .. worker.dir() .. "/lib").metrics)
+		assert_message("THHOST_LUA", extract_with(body, "", "THHOST_LUA=/nowhere"))
+	end)
+
+	for body, message in pairs({
+		["{ x = { 1, a = 2 } }"] = "keys that are neither all names nor 1, ",
+		['{ ["\\xff"] = 1 }'] = "a key that is too long or not valid UTF-8",
+		["{ x = true }"] = "true (boolean)",
+		["{ x = { y = true, z = false } }"] = "(boolean)",
+		["(function() local t = {} for i = 1, 1100 do t['k' .. i] = i end return t end)()"] = "more than 1024 keys",
+		["{ x = function() end }"] = "x",
+	}) do
+		it("refuses the metrics " .. body, function()
+			assert_message(message, extract_with("return { metrics = " .. body .. " }"))
+		end)
+	end
+
 	it("reads YAML", function()
 		worker.write("yaml/p/yaml.lua", [[
 			local M = { api = 1, kind = "stage", name = "yaml", version = "1", dir = "x",

@@ -15,7 +15,6 @@
 #include "script/worker.h"
 
 #include <errno.h>
-#include <gcov.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,6 +28,8 @@
 
 #define STACK_SIZE ((size_t)256 << 10)
 
+void __gcov_dump(void);
+void __gcov_reset(void);
 _Noreturn void __real__exit(int status);
 _Noreturn void __wrap__exit(int status);
 int __real_raise(int number);

@@ -65,7 +65,7 @@ local function judge(case, dir, hit, errno, results, files)
 		return "does not name the error: " .. message
 	end
 	if not done and errno == "EINTR" and hit ~= "fcntl" then
-		return "an interrupted call is made again: " .. message
+		return "an interrupted call was not made again: " .. message
 	end
 	local may_leave = hit == "unlinkat" or case.once or case.may_leave
 	if not may_leave and os.execute(("find '%s' -name '*.tmp.*' | grep -q ."):format(dir)) then
