@@ -5,7 +5,7 @@
  *	-> fence, and the old version is still there -> rename -> look who has the name now
  *	-> old version becomes the backup -> sync the directory
  *
- * The temporary's name tells whoever finds it after a crash what it is: see "temporary names".
+ * The temporary's name tells whoever finds it after a crash what it is: see sys/temp_name.h.
  *
  * Up to the rename every failure leaves the file as it was. From the rename on nothing is believed
  * but inode numbers: a rename may succeed and report an error, or another program may write into
@@ -16,9 +16,8 @@
 
 #include "sys/file.h"
 
-#include "base/clock.h"
-#include "base/id.h"
 #include "base/log.h"
+#include "sys/conflict.h"
 #include "sys/meta.h"
 #include "sys/path.h"
 
@@ -28,18 +27,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMP_SIZE (NAME_MAX + 1)
-
-/* ".NAME.tmp." + 10 digits of a pid + three times "." and 16 hex digits must fit in NAME_MAX. */
-#define NAME_ROOM (NAME_MAX - 1 - 5 - 10 - 3 * 17)
-
-#define CONFLICT_FORMAT ".%.180s.conflict-"
-
 /* What is read or written at a time; pieces above it are written as they are. */
 #define BLOCK (64 << 10)
 
 /* How often a version that another program has just written is put back before we let it lie. */
-#define PUT_BACKS 100
+#define PUT_BACKS CONFLICT_MAX
 
 struct swap {
 	int dirfd;
@@ -51,7 +43,7 @@ struct swap {
 
 	struct file_version old; /* the version that gives way */
 	int old_fd;		 /* it, open; -1 if there is none */
-	char tmp[TEMP_SIZE];
+	char tmp[TEMP_NAME_SIZE];
 	int tmp_fd;
 	bool has_tmp; /* 'tmp' is to be removed at the end */
 	uint64_t dev; /* of the new file */
@@ -59,155 +51,6 @@ struct swap {
 	int pin_fd;	/* it, open: its number must not go to another file meanwhile */
 	bool exchanged; /* the old version is now under 'tmp' */
 };
-
-/* ---- temporary names ---- */
-
-/*
- * While a temporary is made, ".NAME.tmp.PID.HEX". Once it is whole and about to be exchanged, with
- * ".INO.DIGEST" behind that: its own inode number, and the digest of the text that gives way. So it
- * is certain after a crash what lies under such a name: with this inode it is our own version, never
- * put in place or taken back; with another and this digest, the old version; with another digest, one
- * by a foreign program. Times tell nothing: a clock ticks in 4 ms, and a chmod moves the ctime.
- */
-#define READY_FORMAT ".%llx.%016llx"
-#define NO_DIGEST 0 /* the caller gave no text: the one that gave way is the old version */
-
-/* ".NAME.tmp."; a name too long for that gives way to a hash (FNV-1a) of itself. */
-static void temp_prefix(const char *name, char out[TEMP_SIZE])
-{
-	uint64_t hash = 14695981039346656037u;
-
-	if (strlen(name) <= NAME_ROOM) {
-		snprintf(out, TEMP_SIZE, ".%s.tmp.", name);
-		return;
-	}
-	for (const char *c = name; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-	snprintf(out, TEMP_SIZE, ".%016llx.tmp.", (unsigned long long)hash);
-}
-
-static int make_temp_name(const char *name, char out[TEMP_SIZE], struct err *err)
-{
-	char hex[17];
-	size_t len;
-
-	if (id_random_hex(hex, err) < 0)
-		return -1;
-	temp_prefix(name, out);
-	len = strlen(out);
-	snprintf(out + len, TEMP_SIZE - len, "%ld.%s", (long)getpid(), hex);
-	return 0;
-}
-
-/* Not against forgers: whoever can write here needs no tricks. Eight bytes a step, for 64 MiB; a step
- * is one-to-one, so a change of one word never goes unseen. */
-static uint64_t digest_of(const struct str *text)
-{
-	uint64_t hash = 14695981039346656037u ^ text->len;
-
-	for (size_t at = 0; at < text->len; at += sizeof(uint64_t)) {
-		size_t left = text->len - at;
-		uint64_t word = 0;
-
-		memcpy(&word, text->buf + at, left < sizeof(word) ? left : sizeof(word));
-		hash = (hash ^ word) * 1099511628211u;
-		hash ^= hash >> 32;
-	}
-	return hash == NO_DIGEST ? 1 : hash;
-}
-
-/* ---- versions of other programs ---- */
-
-/*
- * A free name of this temporary, whose digits no other one has: several foreign versions may have to
- * be kept for one temporary, some of them by a process that was killed. "" if none can be found.
- */
-static void conflict_name(int dirfd, const char *name, const char *tmp, char out[TEMP_SIZE])
-{
-	char prefix[TEMP_SIZE];
-	char when[CLOCK_TEXT_SIZE];
-	unsigned int number = 0;
-	struct stat st;
-
-	temp_prefix(name, prefix);
-	sscanf(tmp + strlen(prefix), "%*d.%8x", &number);
-	clock_format_name(clock_now(), when);
-	for (int i = 0; i <= PUT_BACKS; i++) {
-		snprintf(out, TEMP_SIZE, CONFLICT_FORMAT "%s-%08x", name, when, number++);
-		if (fstatat(dirfd, out, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-			return;
-	}
-	out[0] = '\0';
-}
-
-/* Another name for a foreign version that is about to lose its own; "" if that cannot be. */
-static void link_aside(int dirfd, const char *name, const char *tmp, const char *from,
-		       char out[TEMP_SIZE])
-{
-	conflict_name(dirfd, name, tmp, out);
-	if (linkat(dirfd, from, dirfd, out, 0) < 0)
-		out[0] = '\0';
-}
-
-/* Its own name gives way to that of a conflict. If that cannot be, -1, and 'out' is 'from'. */
-static int move_aside(int dirfd, const char *name, const char *tmp, const char *from,
-		      char out[TEMP_SIZE])
-{
-	conflict_name(dirfd, name, tmp, out);
-	if (renameat(dirfd, from, dirfd, out) == 0)
-		return 0;
-	snprintf(out, TEMP_SIZE, "%s", from);
-	return -1;
-}
-
-/* Either; -1 if 'from' is the only name of it still, and must stay. */
-static int set_aside(int dirfd, const char *name, const char *tmp, const char *from,
-		     char out[TEMP_SIZE])
-{
-	link_aside(dirfd, name, tmp, from, out);
-	return out[0] ? 0 : move_aside(dirfd, name, tmp, from, out);
-}
-
-/* When a file was made; 'otherwise' where that is not kept. */
-static int64_t birth_of(int dirfd, const char *name, int64_t otherwise)
-{
-	struct statx stx;
-
-	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &stx) < 0 ||
-	    !(stx.stx_mask & STATX_BTIME))
-		return otherwise;
-	return stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
-}
-
-/*
- * The backup is about to be replaced by 'from', the version that came after it. A program that had
- * opened the record before that and wrote into it later has written into the backup: then it is
- * younger than its successor. (So it may be in the copy of a directory, and is kept once for nothing.)
- * -1 if what was written cannot be kept.
- */
-static int spare_backup(int dirfd, const char *name, const char *tmp, const char *backup,
-			const char *from)
-{
-	struct file_version version;
-	struct file_version next;
-	struct err ignored = ERR_INIT;
-	char kept[TEMP_SIZE];
-
-	if (file_version(dirfd, backup, &version, &ignored) < 0 ||
-	    file_version(dirfd, from, &next, &ignored) < 0)
-		return -1;
-	/* The same file: a crash came after backup_by_link(). */
-	if (!version.exists || !S_ISREG(version.mode) ||
-	    (version.dev == next.dev && version.ino == next.ino) ||
-	    version.mtime_ns <= birth_of(dirfd, from, next.mtime_ns))
-		return 0;
-	if (set_aside(dirfd, name, tmp, backup, kept) < 0)
-		return -1;
-	log_warn("'%s' is younger than '%s', which another program must have written; it is kept "
-		 "as '%s'",
-		 backup, name, kept);
-	return 0;
-}
 
 /* ---- preparing ---- */
 
@@ -253,7 +96,7 @@ static int make_temporary(struct swap *s)
 {
 	struct stat st;
 
-	if (make_temp_name(s->name, s->tmp, s->err) < 0)
+	if (temp_name_make(s->name, s->tmp, s->err) < 0)
 		return -1;
 	s->tmp_fd = openat(s->dirfd, s->tmp,
 			   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY,
@@ -427,13 +270,10 @@ static enum holder holder_of(const struct swap *s, const char *name)
 static int mark_ready(struct swap *s)
 {
 	const struct str *text = s->options->expected_text;
-	char ready[TEMP_SIZE];
-	size_t len = strlen(s->tmp);
+	char ready[TEMP_NAME_SIZE];
 	int number = 0;
 
-	memcpy(ready, s->tmp, len);
-	snprintf(ready + len, sizeof(ready) - len, READY_FORMAT, (unsigned long long)s->ino,
-		 (unsigned long long)(text ? digest_of(text) : NO_DIGEST));
+	temp_name_ready(s->tmp, s->ino, text ? temp_name_digest(text) : TEMP_NO_DIGEST, ready);
 	if (renameat(s->dirfd, s->tmp, s->dirfd, ready) < 0)
 		number = errno;
 	if (number && holder_of(s, ready) != HOLDER_NEW)
@@ -453,7 +293,7 @@ static int make_backup(const struct swap *s, const char *from)
 {
 	const char *backup = s->options->backup;
 
-	if (spare_backup(s->dirfd, s->name, s->tmp, backup, from) < 0)
+	if (conflict_spare_backup(s->dirfd, s->name, s->tmp, backup, from) < 0)
 		return -1;
 	return renameat(s->dirfd, from, s->dirfd, backup);
 }
@@ -464,13 +304,13 @@ static int make_backup(const struct swap *s, const char *from)
  */
 static int backup_by_link(struct swap *s)
 {
-	char link_name[TEMP_SIZE];
+	char link_name[TEMP_NAME_SIZE];
 	struct file_version linked;
 	int result = 0;
 
 	if (!s->options->backup)
 		return 0;
-	if (make_temp_name(s->name, link_name, s->err) < 0)
+	if (temp_name_make(s->name, link_name, s->err) < 0)
 		return -1;
 	if (linkat(s->dirfd, s->name, s->dirfd, link_name, 0) < 0) {
 		if (is_unsupported(errno) || errno == EPERM || errno == EMLINK)
@@ -581,14 +421,14 @@ static bool is_the_old_one(const struct swap *s)
 }
 
 /* The version under 'tmp' is kept; 'kept': as what. */
-static void keep_found(struct swap *s, char kept[TEMP_SIZE])
+static void keep_found(struct swap *s, char kept[TEMP_NAME_SIZE])
 {
-	if (set_aside(s->dirfd, s->name, s->tmp, s->tmp, kept) < 0)
+	if (conflict_keep(s->dirfd, s->name, s->tmp, s->tmp, kept) < 0)
 		s->has_tmp = false;
 }
 
 /* Last resort: what has the name now stays, the version under 'tmp' is kept beside it. */
-static enum file_result leave_conflict(struct swap *s, char kept[TEMP_SIZE])
+static enum file_result leave_conflict(struct swap *s, char kept[TEMP_NAME_SIZE])
 {
 	if (!kept[0])
 		keep_found(s, kept);
@@ -610,7 +450,7 @@ static uint64_t inode_of(const struct swap *s, const char *name)
  * written in place while it had the name. */
 static enum file_result drop_put_in(struct swap *s, uint64_t ino, bool is_kept)
 {
-	char kept[TEMP_SIZE];
+	char kept[TEMP_NAME_SIZE];
 
 	if (!is_kept || (ino == s->ino && has_content(s->pin_fd, s->pieces, s->n_pieces) != 1))
 		keep_found(s, kept);
@@ -626,14 +466,14 @@ static enum file_result drop_put_in(struct swap *s, uint64_t ino, bool is_kept)
  */
 static enum file_result put_back(struct swap *s)
 {
-	char kept[TEMP_SIZE] = "";
+	char kept[TEMP_NAME_SIZE] = "";
 	uint64_t put_in = s->ino;
 	bool is_kept = true; /* ours need not be */
 
 	for (int i = 0; i < PUT_BACKS; i++) {
 		uint64_t theirs = inode_of(s, s->tmp);
 
-		link_aside(s->dirfd, s->name, s->tmp, s->tmp, kept);
+		conflict_link(s->dirfd, s->name, s->tmp, s->tmp, kept);
 		if (!theirs || renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_EXCHANGE) < 0)
 			return leave_conflict(s, kept);
 		if (kept[0])
@@ -665,7 +505,7 @@ static void note_was_there(const struct swap *s)
 /* Our exchange has taken a version out, and another program has replaced ours since. */
 static void keep_overtaken(struct swap *s)
 {
-	char kept[TEMP_SIZE];
+	char kept[TEMP_NAME_SIZE];
 
 	if (inode_of(s, s->tmp) == 0) { /* if it is there, the next sweep can tell what it is */
 		s->has_tmp = false;
@@ -758,155 +598,6 @@ enum file_result file_replace(int dirfd, const char *name, const char *data, siz
 	return file_replace_pieces(dirfd, name, &piece, 1, options, err);
 }
 
-/* ---- leftovers ---- */
-
-struct sweep {
-	int dirfd;
-	const char *name;
-	const char *backup;
-	int age_s;
-	char prefix[TEMP_SIZE];
-	struct strv names; /* of all that lies there */
-};
-
-/* The version that our own took the place of when a crash came; 'digest': what it should be. */
-static bool was_in_place(const struct sweep *sweep, const char *tmp,
-			 const struct file_version *found, uint64_t *digest)
-{
-	unsigned long long ino;
-	unsigned long long sum;
-
-	if (sscanf(tmp + strlen(sweep->prefix), "%*d.%*16[0-9a-f].%llx.%16llx", &ino, &sum) != 2)
-		return false;
-	*digest = sum;
-	return found->ino != ino;
-}
-
-static bool has_digest(const struct sweep *sweep, const char *tmp, uint64_t digest)
-{
-	struct str text = STR_INIT;
-	struct err ignored = ERR_INIT; /* what cannot be read is kept */
-	bool has = digest == NO_DIGEST ||
-		   (file_read(sweep->dirfd, tmp, FILE_LIMIT, &text, NULL, &ignored) == 0 &&
-		    digest_of(&text) == digest);
-
-	str_release(&text);
-	return has;
-}
-
-/* put_back() may have given it its name before the crash. */
-static bool has_conflict(const struct sweep *sweep, const struct file_version *version)
-{
-	char prefix[TEMP_SIZE];
-	struct stat st;
-
-	snprintf(prefix, sizeof(prefix), CONFLICT_FORMAT, sweep->name);
-	for (size_t i = 0; i < sweep->names.n; i++)
-		if (has_prefix(sweep->names.v[i], prefix) &&
-		    fstatat(sweep->dirfd, sweep->names.v[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_dev == version->dev && st.st_ino == version->ino)
-			return true;
-	return false;
-}
-
-/* The old version becomes the backup, unless it has two names: then it is in the quarantine. True
- * if it may be removed. */
-static bool rescue_old(const struct sweep *sweep, const char *tmp)
-{
-	struct stat st;
-
-	if (!sweep->backup)
-		return true;
-	if (fstatat(sweep->dirfd, tmp, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1)
-		return true;
-	if (spare_backup(sweep->dirfd, sweep->name, tmp, sweep->backup, tmp) < 0 ||
-	    renameat(sweep->dirfd, tmp, sweep->dirfd, sweep->backup) < 0)
-		log_warn("cannot keep the old version of '%s', which is '%s'", sweep->name, tmp);
-	return false;
-}
-
-/* True if what lies under 'tmp' may be removed: it is of no use, or kept elsewhere. */
-static bool rescue(const struct sweep *sweep, const char *tmp, const struct file_version *found,
-		   uint64_t digest)
-{
-	char kept[TEMP_SIZE];
-
-	if (has_digest(sweep, tmp, digest))
-		return rescue_old(sweep, tmp);
-	if (has_conflict(sweep, found))
-		return true;
-	move_aside(sweep->dirfd, sweep->name, tmp, tmp, kept);
-	log_warn("a version of '%s' by another program was found and kept as '%s'", sweep->name,
-		 kept);
-	return false;
-}
-
-static bool sweep_one(const struct sweep *sweep, const char *tmp)
-{
-	struct err ignored = ERR_INIT;
-	struct file_version found;
-	uint64_t digest;
-	int64_t newest = ((int64_t)time(NULL) - sweep->age_s) * 1000000000;
-
-	if (file_version(sweep->dirfd, tmp, &found, &ignored) < 0 || !found.exists ||
-	    (!S_ISREG(found.mode) && !S_ISLNK(found.mode)))
-		return false;
-	if (sweep->age_s > 0 && found.ctime_ns > newest)
-		return false;
-	if (was_in_place(sweep, tmp, &found, &digest) && !rescue(sweep, tmp, &found, digest))
-		return true;
-	return unlinkat(sweep->dirfd, tmp, 0) == 0;
-}
-
-int file_sweep(int dirfd, const char *name, const char *backup, int age_s)
-{
-	struct sweep sweep = {
-		.dirfd = dirfd, .name = name, .backup = backup, .age_s = age_s, .names = STRV_INIT
-	};
-	struct err ignored = ERR_INIT;
-	int count = 0;
-
-	temp_prefix(name, sweep.prefix);
-	if (path_list(dirfd, &sweep.names, &ignored) == 0)
-		for (size_t i = 0; i < sweep.names.n; i++)
-			if (has_prefix(sweep.names.v[i], sweep.prefix))
-				count += sweep_one(&sweep, sweep.names.v[i]);
-	strv_release(&sweep.names);
-	return count;
-}
-
-/* As in "temporary names", of either kind. */
-static bool is_temp_name(const char *name)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = name[0] == '.' ? strstr(name, ".tmp.") : NULL;
-
-	if (!at)
-		return false;
-	at += strlen(".tmp.");
-	at += strspn(at, "0123456789");
-	if (*at++ != '.' || strspn(at, digits) != 16)
-		return false;
-	at += 16;
-	if (!*at)
-		return true;
-	if (*at++ != '.')
-		return false;
-	at += strspn(at, digits);
-	return *at == '.' && strlen(at + 1) == 16 && strspn(at + 1, digits) == 16;
-}
-
-int file_sweep_listed(int dirfd, const struct strv *names)
-{
-	const struct sweep sweep = { .dirfd = dirfd, .age_s = FILE_STALE_S };
-	int count = 0;
-
-	for (size_t i = 0; i < names->n; i++)
-		if (is_temp_name(names->v[i]))
-			count += sweep_one(&sweep, names->v[i]);
-	return count;
-}
-
 /* ---- links ---- */
 
 static bool link_points_at(int dirfd, const char *name, const char *target)
@@ -919,12 +610,12 @@ static bool link_points_at(int dirfd, const char *name, const char *target)
 
 int file_replace_link(int dirfd, const char *name, const char *target, struct err *err)
 {
-	char tmp[TEMP_SIZE];
+	char tmp[TEMP_NAME_SIZE];
 	bool is_left;
 	int number = 0;
 
 	file_sweep(dirfd, name, NULL, FILE_STALE_S);
-	if (make_temp_name(name, tmp, err) < 0)
+	if (temp_name_make(name, tmp, err) < 0)
 		return -1;
 	if (symlinkat(target, dirfd, tmp) < 0)
 		return err_errno(err, ERR_FAILED, "cannot make the link '%s'", name);
