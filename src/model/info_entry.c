@@ -228,8 +228,7 @@ static void put_extra(struct entry *entry, const char *key, char *json)
 	entry->extras[entry->n_extras++] = (struct entry_extra){ xstrdup(key), json };
 }
 
-/* What a former append found non-finite, so that a second cleaning adds to it. */
-static void take_nonfinite(struct entry *entry, const struct json *doc)
+static void list_nonfinite(struct entry *entry, const struct json *doc)
 {
 	size_t listed = entry->nonfinite.len;
 
@@ -243,6 +242,21 @@ static void take_nonfinite(struct entry *entry, const struct json *doc)
 	}
 }
 
+/* What a former append found non-finite, so that a second cleaning adds to it. The list is somebody's
+ * text, too: a NaN in it is listed itself. */
+static int take_nonfinite(struct entry *entry, const struct json *doc, struct err *err)
+{
+	struct json cleaned = JSON_INIT;
+	char *text = clean(entry, doc, "nonfinite");
+	int rc = json_parse(&cleaned, "nonfinite", text, strlen(text), JSON_STRICT, err);
+
+	if (rc == 0)
+		list_nonfinite(entry, &cleaned);
+	json_release(&cleaned);
+	free(text);
+	return rc;
+}
+
 int entry_add_extra(struct entry *entry, const char *key, const char *json, struct err *err)
 {
 	struct json doc = JSON_INIT;
@@ -252,7 +266,7 @@ int entry_add_extra(struct entry *entry, const char *key, const char *json, stru
 		return err_set(err, ERR_INVALID, "'%s' is no additive member", key);
 	rc = parse_value(&doc, key, json, err);
 	if (rc == 0 && strcmp(key, "nonfinite") == 0)
-		take_nonfinite(entry, &doc);
+		rc = take_nonfinite(entry, &doc, err);
 	else if (rc == 0)
 		put_extra(entry, key, clean(entry, &doc, key));
 	json_release(&doc);

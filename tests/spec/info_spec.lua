@@ -175,6 +175,13 @@ describe("info: entries", function()
 		assert.is_truthy(info.check(info.append(nil, request({ text }))))
 	end)
 
+	it("lists what is not finite in a list of such, too", function()
+		local text = info.entry(replaced(HRDH, '{"f1": 0.82}',
+			'{"f1": 0.82}, "nonfinite": {"a": "inf", "b": {"c": NaN}}'), 0)
+		assert.is_truthy(json.check(text))
+		assert.equal('{"nonfinite.b.c":"nan","a":"inf","b":{"c":null}}', (json.get(text, "nonfinite")))
+	end)
+
 	it("print additive members in one order", function()
 		local extras = {
 			{ "zebra", "1" }, { "notes", '"n"' }, { "tags", "[]" }, { "git", "{}" }, { "apple", "2" },
