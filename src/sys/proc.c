@@ -35,6 +35,7 @@ struct capture {
 	size_t sent;	   /* of the input */
 	int64_t deadline;  /* 0: none */
 	int64_t drain_until;
+	int read_errno; /* what it said could not be read */
 	bool ended;
 };
 
@@ -73,7 +74,7 @@ static void feed(struct capture *c)
 }
 
 /* Read a block from 'fd' into 'out'. True if that passed 'limit'; what is beyond is dropped. */
-static bool collect(int *fd, struct str *out, size_t limit)
+static bool collect(struct capture *c, int *fd, struct str *out, size_t limit)
 {
 	size_t room = limit - out->len;
 	ssize_t n;
@@ -82,6 +83,8 @@ static bool collect(int *fd, struct str *out, size_t limit)
 	n = read(*fd, out->buf + out->len, BLOCK_SIZE);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return false;
+	if (n < 0)
+		c->read_errno = errno;
 	if (n <= 0) {
 		close_fd(fd);
 		return false;
@@ -127,10 +130,10 @@ static void step(struct capture *c)
 	if (polled[IN].revents)
 		feed(c);
 	if (polled[ERRORS].revents)
-		collect(&c->fds[ERRORS], &c->answer->errors, ERRORS_LIMIT);
+		collect(c, &c->fds[ERRORS], &c->answer->errors, ERRORS_LIMIT);
 	if (polled[OUT].revents)
 		c->answer->too_much =
-			collect(&c->fds[OUT], &c->answer->out, c->request->output_limit);
+			collect(c, &c->fds[OUT], &c->answer->out, c->request->output_limit);
 	if (!c->ended && (polled[END].revents || c->fds[END] < 0))
 		reap(c, WNOHANG);
 }
@@ -253,6 +256,10 @@ int proc_capture(const struct proc_request *request, struct proc_answer *answer,
 	rc = start(&c, err);
 	if (rc == 0)
 		pump(&c);
+	if (c.read_errno) {
+		errno = c.read_errno;
+		rc = err_errno(err, ERR_FAILED, "cannot read what '%s' answers", request->argv[0]);
+	}
 	for (int i = 0; i < N_POLLED; i++)
 		close_fd(&c.fds[i]);
 	sigaction(SIGPIPE, &old_pipe, NULL);
