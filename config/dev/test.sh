@@ -41,11 +41,15 @@ for where; do
 	fi
 done
 
+# Nor must what nohup has ignored: whether a training ends by SIGHUP is among what is tested.
+reset=env
+env --default-signal true 2>/dev/null && reset='env --default-signal'
+
 busted=$(command -v busted) || { echo "busted is missing (lua-busted)" >&2; exit 1; }
 passed=0 failed=0 skipped=0
 log=$THHOST_TEST_HOME/log
 for spec in $specs; do
-	LD_PRELOAD=$preload "$lua" "$busted" -o plainTerminal "$spec" >"$log" 2>&1 </dev/null
+	$reset LD_PRELOAD="$preload" "$lua" "$busted" -o plainTerminal "$spec" >"$log" 2>&1 </dev/null
 	status=$?
 	# The first: a failure further down may quote the summary of a run inside the run.
 	summary=$(grep -E -m 1 '^[0-9]+ success' "$log")
