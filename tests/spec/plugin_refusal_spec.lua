@@ -1,0 +1,250 @@
+--- What a plugin may not declare or return, in the words of the refusal; and what it may get wrong
+--- with ctx.
+local worker = require("support.worker")
+
+local function assert_message(text, answer)
+	local message = worker.message(answer)
+	assert.is_string(message, "there was no error")
+	assert.truthy(message:find(text, 1, true), message)
+end
+
+local HEAD = [[
+	local M = { api = 1, kind = "stage", name = "made", version = "1", dir = "x", model_name = "x" }
+	%s
+	return M]]
+
+--- Write the plugin 'made' with this text in it; the directory that it lies in.
+local function make(text)
+	return (worker.write("refusal/made.lua", HEAD:format(text)):match("^(.*)/"))
+end
+
+local function describe_made(text, entry)
+	return (worker.run("", "describe", make(text), "made", "", entry))
+end
+
+--- What the plugin makes of a directory with these files.
+local function extract_made(text, files, prefix, log)
+	local path = make(text)
+	os.execute(("rm -rf '%s/in'"):format(worker.dir()))
+	worker.write("in/.keep", "")
+	for name, content in pairs(files or {}) do
+		worker.write("in/" .. name, content)
+	end
+	return (worker.run(prefix or "", "extract", path, "made", "", worker.dir() .. "/in", log))
+end
+
+--- The lines of a spec's table: what the plugin says, what is said to it.
+local function each(cases, run)
+	for text, message in pairs(cases) do
+		it("says so: " .. text:gsub("%s+", " "):sub(1, 90), function()
+			assert_message(message, run(text))
+		end)
+	end
+end
+
+teardown(worker.cleanup)
+
+describe("a declaration that is wrong", function()
+	each({
+		['M.requires = { "a", x = 1 }'] = "field 'requires' must be a list { ... } without names or gaps",
+		['M.metrics = { { goal = "max" } }'] = "field 'metrics' must be a table with names as keys",
+		["M[1] = 2"] = "'the plugin' must have names as keys",
+		["M.metrics = { loss = { 2 } }"] = "'metrics.loss' must have names as keys",
+		['M.inputs = { x = "@lag" }'] = "field 'inputs.x' is '@lag'; the only such name is '@log'",
+		["M.command = { 1 }"] = "field 'command[1]' must be a string that is not empty",
+		['M.progress = { { find = "a", match = "a%", set = { "a" } } }'] = "it ends with '%'",
+		['M.progress = { { find = "a", match = "[a", set = { "a" } } }'] = "a '[' without its ']'",
+		['M.progress = { { find = "a", match = "[^]", set = { "a" } } }'] = "a '[' without its ']'",
+		['M.progress = { { find = "a", match = "[%", set = { "a" } } }'] = "a '[' without its ']'",
+		['M.progress = { { find = "a", match = "a)", set = { "a" } } }'] = "a ')' without its '('",
+		['M.progress = { { find = "a", match = "[^a%]](a)(b)", set = { "a" } } }'] =
+			"field 'progress[1]' sets 1 names, but its pattern captures 2",
+		["ERROR = 1"] = "ERROR",
+		["error({})"] = "raised a table, not a message",
+	}, describe_made)
+
+	it("says so of rules that no message holds", function()
+		local path = make(('for i = 1, 64 do M.progress = M.progress or {} M.progress[i] = { find = "a",'
+			.. ' match = ("a"):rep(4000), set = { "a" } } end'))
+		assert_message("the progress rules are too large", (worker.run("", "progress", path, "made")))
+	end)
+
+	it("says so of two inputs that match too much", function()
+		worker.write("in/many/x", "")
+		assert(os.execute(("cd '%s/in' && seq 3600 | sed 's/$/.m/' | xargs touch"):format(worker.dir())))
+		local path = make('M.inputs = { a = "*.m", b = "?*.m", c = "*?.m", d = "*m", e = "?*m" }'
+			.. " function M.extract() return { metrics = {} } end")
+		assert_message("its inputs match more than 16384 files",
+			(worker.run("", "extract", path, "made", "", worker.dir() .. "/in")))
+	end)
+end)
+
+describe("an answer that is wrong", function()
+	each({
+		['return nil, "no luck"'] = "extract: no luck",
+		["return true"] = "extract returned a result = true (boolean); must be a table",
+		['return { outcome = "bad" }'] = "must be completed, completed_early, failed, interrupted or unknown",
+		["return { epochs = 0/0 }"] = "epochs = ", -- NaN has two signs
+		["return { final_checkpoint = 1 }"] = "final_checkpoint = 1; must be a string",
+		["return { metrics = { x = { 1, true } } }"] = "metrics.x[2] = true (boolean); numbers only",
+		['return { metrics = { x = require("cjson").null } }'] = "metrics.x, a null; numbers only",
+		["local t = {} for i = 1, 1025 do t[i] = i end return { planned = { t = t } }"] = "more than 1024 keys in all",
+		["local t = {} for i = 1, 40 do t['k' .. i] = ('x'):rep(60000) end return { planned = t }"] =
+			"more than 1 MiB in all",
+		["return { planned = { x = ('x'):rep(70000) } }"] = "planned.x, a string of more than 64 KiB",
+		["return { planned = { x = 'a\\0b' } }"] = "planned.x, a string with a zero byte in it",
+		["return { planned = { ['a\\nb'] = 1 } }"] = "a key with a control character in it",
+		["local t = {} t.t = t return { planned = t }"] = "nested deeper than 8",
+		["return string.format('%s', require('cjson').null), ctx.nothing"] = "ctx has no field 'nothing'",
+		["ctx:has()"] = "ctx:has: expected the name of an input, got no value",
+		["ctx:has('loog')"] = "ctx:has: no input 'loog' is declared; did you mean 'log'?",
+		["ctx:lines('log')"] = "ctx:lines: input 'log' matches no file; ask ctx:has first",
+		["ctx.log.warn(1)"] = "ctx.log.warn: expected a string, got number",
+		["ctx.base()"] = "ctx:base is only there in a dataset plugin's function",
+	}, function(body)
+		return extract_made(("M.inputs = { log = '@log?' } function M.extract(ctx) %s end"):format(body))
+	end)
+
+	each({
+		['return nil, { message = "none", hint = "try" }'] = "hyperparams: none",
+		["return { 1 }"] = "hyperparams returned a result = a table; must be a table of names",
+		["return { f = tostring }"] = "hyperparams.f = a function; plain values only",
+	}, function(body)
+		return extract_made(("function M.hyperparams() %s end function M.extract() return { metrics = {} } end")
+			:format(body))
+	end)
+
+	each({
+		["return nil, { 1 }"] = "validate returned an issue = 1; must be { path, code, message, level }",
+		["return nil, { nil, { message = 'x' } }"] = "validate returned an issue = nil; must be {",
+		["return nil, { { code = 'x' } }"] = "an issue without a message",
+		["return nil, { { message = 'x', level = 'bad' } }"] = "an issue without a message, or with a level",
+		["return nil"] = "nil without a list of issues",
+	}, function(body)
+		return describe_made(("function M.validate() %s end"):format(body), "{}")
+	end)
+end)
+
+describe("what a plugin meets", function()
+	it("validates an entry that is no object, or whose metrics are none", function()
+		for _, entry in ipairs { "3", '{"metrics":3}' } do
+			local plan = describe_made('M.metrics = { loss = { required = true } }', entry)
+			assert.equal("missing", plan.issues[1].code)
+		end
+		local plan = describe_made('M.metrics = { loss = { max = 1 } }', '{"metrics":{"loss":2}}')
+		assert.equal("range", plan.issues[1].code)
+	end)
+
+	it("has null both ways, and as text", function()
+		local result = extract_made([[function M.extract()
+			local null = require("cjson").null
+			return { planned = { x = null, y = tostring(null), z = ("%s %%"):format(null), n = tostring(nil) } }
+		end]])
+		assert.equal("null", result.planned.y)
+		assert.equal("null %", result.planned.z)
+		assert.equal(require("cjson").null, result.planned.x)
+	end)
+
+	it("may ask ctx for what is not there", function()
+		local result = extract_made([[function M.extract(ctx)
+			return { metrics = { n = ctx.dataset == nil and 1 or 0 } }
+		end]])
+		assert.same({ n = 1 }, result.metrics)
+	end)
+
+	it("gets nil and why for a file that cannot be read", function()
+		local result = extract_made([[
+			M.inputs = { x = "d*/", big = "big" }
+			function M.extract(ctx)
+				local words = {}
+				for _, name in ipairs { "x", "big" } do
+					for _, read in ipairs { "read", "json", "yaml", "csv" } do
+						local _, err = ctx[read](ctx, name)
+						words[err.code] = err.message
+					end
+				end
+				words.lines = select(2, pcall(ctx.lines, ctx, "x")):match("ctx:.*")
+				return { planned = words }
+			end]], { ["dir/x"] = "", big = "" }, ("truncate -s 65M '%s/in/big';"):format(worker.dir()))
+		assert.same({ is_directory = "'dir' is a directory", too_large = "'big' is larger than 64 MiB",
+			lines = "ctx:lines: 'dir' is a directory" }, result.planned)
+	end)
+
+	it("gets nil and why for YAML that is none", function()
+		local result = extract_made([[
+			M.inputs = { x = "x" }
+			function M.extract(ctx) return { planned = { code = select(2, ctx:yaml("x")).code } } end
+		]], { x = "a: [1" })
+		assert.same({ code = "bad_yaml" }, result.planned)
+	end)
+
+	it("reads only so many files at once", function()
+		local files = {}
+		for i = 1, 300 do
+			files[("f%03d"):format(i)] = tostring(i)
+		end
+		local result = extract_made([[
+			M.inputs = { f = "f*" }
+			function M.extract(ctx)
+				local n, why = 0, nil
+				for _, file in ipairs(ctx:list("f")) do
+					local text, err = ctx:read("f", file.name)
+					n = n + (text and 1 or 0)
+					why = why or err and err.message
+				end
+				return { planned = { n = n, why = why } }
+			end]], files)
+		assert.equal(128, result.planned.n)
+		assert.equal("'f001' was not opened: too many files match", result.planned.why)
+	end)
+
+	it("gets the log that the user named, wherever it lies", function()
+		local log = worker.write("elsewhere.txt", "a\nb\n")
+		local body = [[M.inputs = { log = "@log" } function M.extract(ctx)
+			local n = 0
+			for _ in ctx:lines("log") do n = n + 1 end
+			return { metrics = { n = n } }
+		end]]
+		assert.same({ n = 2 }, extract_made(body, {}, "", log).metrics)
+		local answer = extract_made(body, {}, "", "gone.log")
+		assert_message("input 'log' (@log) matches nothing in", answer)
+		assert.equal("the log 'gone.log' cannot be read", answer.error.hint)
+		answer = extract_made(body, {})
+		assert.equal("there is no *.log, *.out or log.txt in the directory", answer.error.hint)
+	end)
+
+	it("has lines without whatever begins with ESC", function()
+		local text = "\27[1!qa\n\27[\1b\n\27Mc\n\27\1d\n\27]8;;x\27\\e\n\27"
+		local result = extract_made([[M.inputs = { log = "@log" } function M.extract(ctx)
+			local out = {}
+			for line in ctx:lines("log") do out[#out + 1] = line end
+			return { planned = { text = table.concat(out, "|") } }
+		end]], { ["a.log"] = text })
+		assert.equal("a|\1b|c|\1d|e|", result.planned.text)
+	end)
+
+	it("has no more lines for a carriage return where a block ends", function()
+		-- 64 KiB and 1 MiB are sizes of buffers: "\r\n" lies across each place around them.
+		local body = [[M.inputs = { log = "@log" } function M.extract(ctx)
+			local out = {}
+			for line, number in ctx:lines("log") do out[#out + 1] = number .. ":" .. #line end
+			return { planned = { text = table.concat(out, "|") } }
+		end]]
+		for _, size in ipairs { 65535, 65536, 262143, 262144 } do
+			local result = extract_made(body, { ["a.log"] = "x\n" .. ("y"):rep(size - 3) .. "\r\nz\r" })
+			assert.equal(("1:1|2:%d|3:1"):format(size - 3), result.planned.text)
+		end
+		for more = 0, 2 do
+			local result = extract_made(body, { ["a.log"] = ("y"):rep((3 << 20) - 2 + more) .. "\r\nz\r\n" })
+			assert.equal("1:1048576|2:1", result.planned.text)
+		end
+	end)
+
+	it("is warned about its own words", function()
+		local result = extract_made([[function M.extract(ctx)
+			for i = 1, 1000 do ctx.log.warn("n" .. i) ctx.log.info("n") end
+			return { metrics = {} }
+		end]])
+		assert.equal("(further messages of this plugin were dropped)", result.warnings[#result.warnings])
+	end)
+end)
