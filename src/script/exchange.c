@@ -314,7 +314,8 @@ static void take_strings(const struct json *doc, const char *key, struct strv *o
 	size_t list = json_member(doc, 0, key);
 
 	for (size_t i = json_first(doc, list); i != JSON_NONE; i = json_next(doc, list, i))
-		strv_push_take(out, json_string_copy(doc, i));
+		if (json_is(doc, i, JSON_STRING))
+			strv_push_take(out, json_string_copy(doc, i));
 }
 
 static int take_confinement(const struct proc_answer *answer, struct strv *active,

@@ -73,9 +73,18 @@ static void read_strings(const struct json *doc, size_t list, struct strv *out)
 			strv_push_take(out, json_string_copy(doc, i));
 }
 
+/* Member 'key' if it is a list: a worker that was broken into may send an object, which has members,
+ * but no size to go by. */
+static size_t list_of(const struct json *doc, size_t object, const char *key)
+{
+	size_t list = json_member(doc, object, key);
+
+	return json_is(doc, list, JSON_ARRAY) ? list : JSON_NONE;
+}
+
 static size_t size_of(const struct json *doc, size_t list)
 {
-	return json_is(doc, list, JSON_ARRAY) ? doc->tokens[list].size : 0;
+	return list == JSON_NONE ? 0 : doc->tokens[list].size;
 }
 
 static void read_inputs(const struct json *doc, size_t list, struct plugin_plan *plan)
@@ -120,7 +129,7 @@ static void read_rules(const struct json *doc, size_t list, struct plugin_plan *
 					      .scale = 1 };
 		if (scale != JSON_NONE)
 			json_real(doc, scale, &rule->scale);
-		read_strings(doc, json_member(doc, i, "set"), &rule->set);
+		read_strings(doc, list_of(doc, i, "set"), &rule->set);
 	}
 }
 
@@ -166,11 +175,11 @@ static int read_plan(const struct exchange *x, struct plugin_plan *plan, struct 
 	plan->dataset_version = text_of(doc, at, "dataset_version");
 	if (x->n_plugins > 1)
 		plan->dataset_path = xstrdup(x->plugins[1]->path);
-	read_strings(doc, json_member(doc, at, "requires"), &plan->requires);
-	read_strings(doc, json_member(doc, at, "command"), &plan->command);
-	read_inputs(doc, json_member(doc, at, "inputs"), plan);
-	read_metrics(doc, json_member(doc, at, "metrics"), plan);
-	read_rules(doc, json_member(doc, at, "rules"), plan);
+	read_strings(doc, list_of(doc, at, "requires"), &plan->requires);
+	read_strings(doc, list_of(doc, at, "command"), &plan->command);
+	read_inputs(doc, list_of(doc, at, "inputs"), plan);
+	read_metrics(doc, list_of(doc, at, "metrics"), plan);
+	read_rules(doc, list_of(doc, at, "rules"), plan);
 	plan->has_extract = json_is(doc, json_member(doc, at, "has_extract"), JSON_TRUE);
 	if (json_is(doc, issues, JSON_ARRAY))
 		plan->issues = json_raw_copy(doc, issues);
@@ -187,7 +196,7 @@ static void warn_all(const struct exchange *x)
 {
 	struct strv warnings = STRV_INIT;
 
-	read_strings(&x->doc, json_member(&x->doc, 0, "warnings"), &warnings);
+	read_strings(&x->doc, list_of(&x->doc, 0, "warnings"), &warnings);
 	for (size_t i = 0; i < warnings.n; i++)
 		log_warn("plugin '%s': %s", x->plugins[0]->name, warnings.v[i]);
 	strv_release(&warnings);
@@ -396,7 +405,7 @@ static int take_result(const struct exchange *x, struct plugin_result *out, stru
 				  x->plugins[0]->path);
 	if (json_is(doc, issues, JSON_ARRAY))
 		out->issues = json_raw_copy(doc, issues);
-	read_strings(doc, json_member(doc, 0, "warnings"), &out->warnings);
+	read_strings(doc, list_of(doc, 0, "warnings"), &out->warnings);
 	for (size_t i = 0; i < x->inputs->n; i++)
 		for (size_t k = 0; k < x->inputs->v[i].n; k++)
 			strv_push(&out->read_files, x->inputs->v[i].files[k].name);

@@ -3,7 +3,8 @@
  *
  * While FAIL_AT=K stands in the environment calls are counted; the K-th is not made, it fails with
  * the error number FAIL_ERROR, and its name is put into FAIL_HIT. close() closes all the same, as the
- * kernel does. Without FAIL_AT all is as usual, and the count begins anew.
+ * kernel does. Without FAIL_AT all is as usual, and the count begins anew. At the end of the process
+ * the name goes into the file FAIL_TELL, if there is one to tell.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,7 +13,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -31,6 +34,20 @@ static int fails(const char *name)
 	setenv("FAIL_HIT", name, 1);
 	errno = atoi(getenv("FAIL_ERROR"));
 	return 1;
+}
+
+__attribute__((destructor)) static void tell(void)
+{
+	const char *path = getenv("FAIL_TELL");
+	const char *hit = getenv("FAIL_HIT");
+	FILE *out;
+
+	unsetenv("FAIL_AT");
+	out = path && hit ? fopen(path, "w") : NULL;
+	if (out) {
+		fputs(hit, out);
+		fclose(out);
+	}
 }
 
 #define FAIL(type, failed, name, declared, passed)                                \
@@ -69,6 +86,9 @@ FAIL_SIZE(readlinkat, (int a, const char *p, char *b, size_t n), (a, p, b, n))
 FAIL_SIZE(readlink, (const char *p, char *b, size_t n), (p, b, n))
 FAIL_SIZE(getrandom, (void *b, size_t n, unsigned f), (b, n, f))
 FAIL_INT(pipe2, (int p[2], int f), (p, f))
+FAIL_INT(socketpair, (int a, int b, int c, int p[2]), (a, b, c, p))
+FAIL_SIZE(send, (int f, const void *b, size_t n, int o), (f, b, n, o))
+FAIL_SIZE(recv, (int f, void *b, size_t n, int o), (f, b, n, o))
 FAIL_INT(poll, (struct pollfd * p, nfds_t n, int t), (p, n, t))
 FAIL_INT(chdir, (const char *p), (p))
 FAIL_INT(dup2, (int a, int b), (a, b))

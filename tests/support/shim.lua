@@ -3,27 +3,29 @@ local storage = require "support.storage"
 
 local M = {}
 
-local library
+local libraries = {}
 
---- Build the library once; nil where that cannot be, and why.
+--- Build a library once; nil where that cannot be, and why.
+---@param name? string "fail" for that of fail.c; else that of shim.c
 ---@return string|nil path
 ---@return string|nil why
-function M.library()
-	if library then
-		return library
+function M.library(name)
+	name = name or "shim"
+	if libraries[name] then
+		return libraries[name]
 	end
 	if storage.is_asan then
 		return nil, "a sanitizer is in the way of a preloaded library"
 	end
-	local path = assert(os.getenv("THHOST_BUILD")) .. "/tests/shim.so"
+	local path = ("%s/tests/%s.so"):format(assert(os.getenv("THHOST_BUILD")), name)
 	local fresh = path .. "." .. require("unit").file.pid()
-	local command = ("%s -shared -fPIC -o %s tests/support/shim.c -ldl"):format(os.getenv("CC") or "cc",
-		storage.quote(fresh))
+	local command = ("%s -shared -fPIC -o %s tests/support/%s.c -ldl"):format(os.getenv("CC") or "cc",
+		storage.quote(fresh), name)
 	if not os.execute(command) or not os.rename(fresh, path) then
 		return nil, "the preloaded library cannot be built"
 	end
-	library = path
-	return library
+	libraries[name] = path
+	return path
 end
 
 --- Words to put in front of a command: env LD_PRELOAD=... SHIM_CALL=... . Keys of `what` as in

@@ -46,7 +46,12 @@ end
 --- Run the tool; its JSON document, and how many seconds it took. `prefix` is shell text that
 --- stands before it ("CALL_MS=300", "strace ...").
 function M.run(prefix, ...)
-	local command = ("%s %s 2>/dev/null"):format(prefix, quote({ M.TOOL, ... }))
+	return M.run_tool(prefix, M.TOOL, ...)
+end
+
+--- The same for another tool than the one that was built.
+function M.run_tool(prefix, ...)
+	local command = ("%s %s 2>/dev/null"):format(prefix, quote({ ... }))
 	local start = M.now()
 	local pipe = assert(io.popen(command))
 	local text = pipe:read("a")

@@ -7,18 +7,23 @@
  *	worker_tool progress PATH STAGE      (blocks on stdin, divided by empty lines)
  *	worker_tool check FILE
  *	worker_tool list PATH
+ *	worker_tool confinement PATH
  *
  * Prints one JSON document; an error is {"error":{"message","hint","code"}} and status 1. CALL_MS,
  * LOAD_MS and MEMORY_KB in the environment replace the limits; REPEAT repeats a describe.
+ *
+ * Where a program PATH-OF-WORKER_TOOL.worker lies, that is run in the worker's place: an odd worker.
  */
 #include "base/base.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "script/plugin.h"
+#include "script/progress.h"
 #include "script/worker.h"
 #include "sys/json.h"
 #include "sys/path.h"
+#include "sys/proc.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -202,7 +207,7 @@ static int progress(struct plugin_set *set, char **args)
 	struct err err = ERR_INIT;
 	struct str out = STR_INIT;
 	struct jsonw w = jsonw_begin(&out, 0);
-	char block[4096];
+	static char block[2 * PROGRESS_BLOCK];
 	size_t len;
 
 	if (plugin_describe(set, args[0], NULL, NULL, &plan, &err) < 0 ||
@@ -271,6 +276,36 @@ static int list(struct plugin_set *set)
 	return print(&out, 0);
 }
 
+static int confinement(void)
+{
+	struct strv active = STRV_INIT;
+	struct strv missing = STRV_INIT;
+	struct err err = ERR_INIT;
+	struct str out = STR_INIT;
+	struct jsonw w = jsonw_begin(&out, 0);
+
+	if (plugin_confinement(&active, &missing, &err) < 0)
+		return print_err(&err);
+	jsonw_object(&w);
+	pair_strings(&w, "active", &active);
+	pair_strings(&w, "missing", &missing);
+	jsonw_end(&w);
+	strv_release(&active);
+	strv_release(&missing);
+	return print(&out, 0);
+}
+
+static int worker(int argc, char **argv)
+{
+	char *self = proc_self();
+	char *other = xstrf("%s.worker", self);
+
+	execv(other, argv);
+	free(other);
+	free(self);
+	return worker_main(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	struct plugin_options options = { .path = argc > 2 ? argv[2] : "" };
@@ -280,7 +315,7 @@ int main(int argc, char **argv)
 	int status = 2;
 
 	if (argc > 1 && strcmp(argv[1], WORKER_VERB) == 0)
-		return worker_main(argc, argv);
+		return worker(argc, argv);
 	options.limits.load_ms = number_from("LOAD_MS", 0);
 	options.limits.call_ms = number_from("CALL_MS", 0);
 	options.limits.memory = (size_t)number_from("MEMORY_KB", 0) << 10;
@@ -300,6 +335,8 @@ int main(int argc, char **argv)
 		status = check(&set, argv + 2);
 	else if (strcmp(verb, "list") == 0)
 		status = list(&set);
+	else if (strcmp(verb, "confinement") == 0)
+		status = confinement();
 	plugin_set_release(&set);
 	return status;
 }
