@@ -3,8 +3,8 @@
  *
  * While FAIL_AT=K stands in the environment calls are counted; the K-th is not made, it fails with
  * the error number FAIL_ERROR, and its name is put into FAIL_HIT. close() closes all the same, as the
- * kernel does. Without FAIL_AT all is as usual, and the count begins anew. At the end of the process
- * the name goes into the file FAIL_TELL, if there is one to tell.
+ * kernel does. Without FAIL_AT all is as usual, and the count begins anew. The name goes
+ * into the file FAIL_TELL as well, if that is set.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -20,6 +20,18 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+static void tell(const char *name)
+{
+	const char *path = getenv("FAIL_TELL");
+	FILE *out = path ? fopen(path, "w") : NULL;
+
+	setenv("FAIL_HIT", name, 1);
+	if (out) {
+		fputs(name, out);
+		fclose(out);
+	}
+}
+
 static int fails(const char *name)
 {
 	static long count;
@@ -31,23 +43,9 @@ static int fails(const char *name)
 	}
 	if (++count != atol(at))
 		return 0;
-	setenv("FAIL_HIT", name, 1);
+	tell(name);
 	errno = atoi(getenv("FAIL_ERROR"));
 	return 1;
-}
-
-__attribute__((destructor)) static void tell(void)
-{
-	const char *path = getenv("FAIL_TELL");
-	const char *hit = getenv("FAIL_HIT");
-	FILE *out;
-
-	unsetenv("FAIL_AT");
-	out = path && hit ? fopen(path, "w") : NULL;
-	if (out) {
-		fputs(hit, out);
-		fclose(out);
-	}
 }
 
 #define FAIL(type, failed, name, declared, passed)                                \
