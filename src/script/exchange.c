@@ -81,12 +81,8 @@ static void write_config(struct jsonw *w, const struct plugin_call *call)
 
 	jsonw_key(w, "config");
 	jsonw_object(w);
-	for (size_t i = 0; i < n && i < call->config_values->n; i++) {
-		if (strv_has(&(const struct strv){ .v = call->config_keys->v, .n = i },
-			     call->config_keys->v[i]))
-			continue; /* the parser of the other end refuses repeated keys */
+	for (size_t i = 0; i < n && i < call->config_values->n; i++)
 		jsonw_pair_string(w, call->config_keys->v[i], call->config_values->v[i]);
-	}
 	jsonw_end(w);
 }
 

@@ -118,6 +118,7 @@ static int push_keys(struct writer *w, int table)
 		if (++w->keys > VALUE_MAX_KEYS)
 			return refuse_path(w, "more than 1024 keys in all");
 		if (!lua_checkstack(w->L, 8))
+			/* not reached by tests: memory that ends within a few slots */
 			return refuse_path(w, "too large for the memory that is left");
 		lua_pushvalue(w->L, -1); /* one stays, one is for lua_next() */
 		n++;
@@ -228,6 +229,7 @@ static int add_table(struct writer *w, int index, int depth)
 	if (depth >= VALUE_MAX_DEPTH)
 		return refuse_path(w, "nested deeper than 8 (does the table contain itself?)");
 	if (!lua_checkstack(w->L, 16))
+		/* not reached by tests: memory that ends within a few slots */
 		return refuse_path(w, "too large for the memory that is left");
 	if (is_array(w->L, index, n))
 		return add_array(w, index, n, depth + 1);

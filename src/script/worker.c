@@ -50,7 +50,7 @@ static int read_request(struct str *out, struct err *err)
 		str_reserve(out, READ_SIZE);
 		n = read(STDIN_FILENO, out->buf + out->len, READ_SIZE);
 		if (n < 0 && errno == EINTR)
-			continue;
+			continue; /* not reached by tests: a worker has no handler of signals */
 		if (n < 0)
 			return err_errno(err, ERR_FAILED, "cannot read the request");
 		if (n == 0)

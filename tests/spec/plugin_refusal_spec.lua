@@ -1,5 +1,8 @@
 --- What a plugin may not declare or return, in the words of the refusal; and what it may get wrong
 --- with ctx.
+local cjson = require("cjson")
+local runs = require("support.runs")
+local storage = require("support.storage")
 local worker = require("support.worker")
 
 local function assert_message(text, answer)
@@ -61,6 +64,8 @@ describe("a declaration that is wrong", function()
 			"field 'progress[1]' sets 1 names, but its pattern captures 2",
 		["ERROR = 1"] = "ERROR",
 		["error({})"] = "raised a table, not a message",
+		["local _, m = pcall(error, 'x', 2) error((m:gsub(':(%d+):', ':%1')), 0)"] = "loading: ",
+		["local _, m = pcall(error, 'x', 2) error((m:gsub(':(%d+):', ':a:')), 0)"] = ":a: x",
 	}, describe_made)
 
 	it("says so of rules that no message holds", function()
@@ -142,7 +147,7 @@ describe("what a plugin meets", function()
 		end]])
 		assert.equal("null", result.planned.y)
 		assert.equal("null %", result.planned.z)
-		assert.equal(require("cjson").null, result.planned.x)
+		assert.equal(cjson.null, result.planned.x)
 	end)
 
 	it("may ask ctx for what is not there", function()
@@ -168,6 +173,12 @@ describe("what a plugin meets", function()
 			end]], { ["dir/x"] = "", big = "" }, ("truncate -s 65M '%s/in/big';"):format(worker.dir()))
 		assert.same({ is_directory = "'dir' is a directory", too_large = "'big' is larger than 64 MiB",
 			lines = "ctx:lines: 'dir' is a directory" }, result.planned)
+	end)
+
+	it("reads true and false", function()
+		local result = extract_made('M.inputs = { x = "x" } function M.extract(ctx) return { planned = ctx:json("x") } end',
+			{ x = '{"a":true,"b":false}' })
+		assert.same({ a = true, b = false }, result.planned)
 	end)
 
 	it("gets nil and why for YAML that is none", function()
@@ -246,5 +257,65 @@ describe("what a plugin meets", function()
 			return { metrics = {} }
 		end]])
 		assert.equal("(further messages of this plugin were dropped)", result.warnings[#result.warnings])
+	end)
+
+	it("has the configuration of its stage", function()
+		local t <close> = setmetatable({ tree = runs.tree("[stage tiny]\nlr = 0.1\n[stage tiny/d]\nlr = 0.2\n") },
+			{ __close = function(self) self.tree:close() end })
+		storage.write(t.tree.dir .. "/plugins/tiny.lua", (runs.plugin:gsub("extract = function",
+			"hyperparams = function(_, raw) return { from = raw.config.lr } end, extract = function")))
+		t.tree:ok(runs.tiny(runs.write_result))
+		assert.same({ from = "0.2" }, t.tree:info("tiny_d").training_history[1].hyperparams)
+	end)
+
+	it("has true for a file beside it that returns nothing", function()
+		worker.write("dirs/made/init.lua", HEAD:format('M.summary = tostring(require("made.none"))'))
+		worker.write("dirs/made/none.lua", "")
+		assert.equal("true", (worker.run("", "describe", worker.dir() .. "/dirs", "made")).summary)
+	end)
+
+	it("keeps what a dataset has nothing to say about", function()
+		worker.write("sets/made.lua", HEAD:format("M.metrics = { loss = {} }"))
+		worker.write("sets/datasets/other.lua", [[return { api = 1, kind = "dataset", name = "other", version = "2",
+			stages = { another = { model_name = "y" } } }]])
+		local plan = worker.run("", "describe", worker.dir() .. "/sets", "made", "other")
+		assert.equal("x", plan.model_name)
+		assert.equal(1, plan.n_metrics)
+	end)
+
+	it("is found in the home directory", function()
+		worker.write("home/.config/thhost/plugins/made.lua", HEAD:format(""))
+		local list = worker.run(("env -u XDG_CONFIG_HOME HOME='%s/home'"):format(worker.dir()), "list", "")
+		assert.equal("made", list[1].name)
+	end)
+
+	it("has limits that were tighter before", function()
+		assert.equal("made", (worker.run("ulimit -t 3;", "describe", make(""), "made")).name)
+	end)
+end)
+
+describe("a plugin's file", function()
+	it("may be changed by the groups of the user, and by no others", function()
+		if not storage.is_root then
+			return pending("needs root")
+		end
+		local path = make("")
+		local function describe_as(group, prefix)
+			assert(os.execute(("chgrp %d '%s' && chmod 775 '%s'"):format(group, path, path)))
+			return (worker.run(prefix, "describe", path, "made"))
+		end
+		assert.equal("made", describe_as(0, "").name)
+		assert_message("can be written by a group that you are not in; refused", describe_as(54321, ""))
+		assert.equal("made", describe_as(54321, "setpriv --groups 54320,54321").name)
+		assert(os.execute(("chmod 700 '%s'"):format(path)))
+	end)
+
+	it("is a file", function()
+		local path = make("")
+		assert(os.execute(("mkdir -p '%s/no.lua'; mkfifo '%s/fifo.lua'; ln -sf loop.lua '%s/loop.lua'"):format(path,
+			path, path)))
+		assert_message("is not a regular file", (worker.run("", "check", path .. "/fifo.lua")))
+		assert_message("ELOOP", (worker.run("", "check", path .. "/loop.lua")))
+		assert(os.execute(("rm -rf '%s'"):format(path)))
 	end)
 end)

@@ -201,10 +201,18 @@ describe("a request", function()
 		assert_message("cannot read the request", (worker.run("<&-", "--plugin-worker")))
 	end)
 
+	it("is answered to nobody where nobody is left", function()
+		local path = worker.write("request", with(""))
+		assert.is_true(os.execute(("env -i '%s' --plugin-worker <'%s' >/dev/full 2>/dev/null"):format(worker.TOOL, path)))
+		local rules = '{"memory":67108864,"rules":[]}'
+		path = worker.write("request", rules .. (" "):rep(65536 - #rules) .. "x")
+		assert.is_true(os.execute(("env -i '%s' --plugin-worker progress <'%s' >/dev/full"):format(worker.TOOL, path)))
+	end)
+
 	it("for progress is refused without an answer", function()
-		for _, text in ipairs { "", "no JSON" } do
+		for _, text in ipairs { "", "no JSON", '{"memory":100,"rules":[]}' } do
 			local path = worker.write("request", text)
-			assert.is_nil(os.execute(("'%s' --plugin-worker progress <'%s' 2>/dev/null"):format(worker.TOOL, path)))
+			assert.is_nil(os.execute(("env -i '%s' --plugin-worker progress <'%s' 2>/dev/null"):format(worker.TOOL, path)))
 		end
 	end)
 end)
@@ -261,7 +269,7 @@ describe("one call fails while", function()
 	end)
 
 	it_with_library("progress is listened to", function()
-		local path = worker.write("progress", "step 1\nstep 2\n")
+		local path = worker.write("progress", ("x"):rep(200000) .. "\nstep 2\n")
 		sweep(function(values)
 			return values[#values] == "given up" or #values == 0 or values[#values].step == 2
 		end, ("<'%s'"):format(path), "progress", worker.dir() .. "/swept", "made")
@@ -272,3 +280,44 @@ describe("one call fails while", function()
 	end)
 end)
 
+describe("a file of a plugin", function()
+	local function plugin(body)
+		worker.write("read/made.lua", ([[return { api = 1, kind = "stage", name = "made", version = "1", dir = "x",
+			model_name = "x", inputs = { log = "f.log" }, extract = function(ctx) %s end }]]):format(body))
+		worker.write("read/in/f.log", "line\n")
+		return worker.dir() .. "/read/in/f.log"
+	end
+
+	local function extract(prefix, log)
+		local dir = worker.dir() .. "/read"
+		return (worker.run(prefix, "extract", dir, "made", "", dir .. "/in", log))
+	end
+
+	it("is as long as it was found to be, or shorter", function()
+		plugin("return { planned = { x = ctx:read('log') } }")
+		local path = "/sys/devices/system/cpu/online" -- says that it is as long as a page
+		assert.equal(storage.read(path), extract("", path).planned.x)
+	end)
+
+	it("raises what keeps its lines from being read", function()
+		plugin("for _ in ctx:lines('log') do end")
+		assert_message("cannot read on at byte 0: Input/output error", extract("", "/proc/self/mem"))
+	end)
+
+	it("is let alone where it is another one after the look at it", function()
+		if not shim.library() then
+			return pending("a sanitizer in the way of a preloaded library, or no compiler")
+		end
+		local told = {}
+		for when = 1, 4 do
+			local path = plugin("local text, err = ctx:read('log') return { planned = { x = text or err.message } }")
+			local words = shim.prefix { call = "openat2", name = "f.log", when = when,
+				["do"] = ("'rm %s && mkfifo %s'"):format(path, path) }
+			local answer = extract(table.concat(words, " "))
+			told[when] = answer.error and "missing" or answer.planned.x
+			os.remove(path)
+		end
+		local irregular = "'f.log' is not a regular file"
+		assert.same({ irregular, irregular, "missing", "'f.log' cannot be read" }, told)
+	end)
+end)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,13 +58,13 @@ static int after(int met, int result)
 	return -1;
 }
 
-#define REAL(type, name, declared) type (*real) declared = (type (*) declared)dlsym(RTLD_NEXT, name)
+#define REAL(type, name, declared) type(*real) declared = (type(*) declared)dlsym(RTLD_NEXT, name)
 
-#define WRAP(name, path, declared, passed) \
-	int name declared \
-	{ \
-		REAL(int, #name, declared); \
-		int met = before(#name, path); \
+#define WRAP(name, path, declared, passed)      \
+	int name declared                       \
+	{                                       \
+		REAL(int, #name, declared);     \
+		int met = before(#name, path);  \
 		return after(met, real passed); \
 	}
 
@@ -94,6 +95,22 @@ int openat(int dir, const char *path, int flags, ...)
 	return after(met, real(dir, path, flags, mode));
 }
 
+/* Of what has no function of its own: openat2(). */
+long syscall(long number, ...)
+{
+	REAL(long, "syscall", (long, ...));
+	__builtin_va_list args;
+	long a[6];
+	int met;
+
+	__builtin_va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = __builtin_va_arg(args, long);
+	__builtin_va_end(args);
+	met = number == SYS_openat2 && before("openat2", (const char *)a[1]);
+	return after(met, (int)real(number, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
 /* The length that is let through; 0 with EINTR now and then. */
 static size_t shortened(size_t len)
 {
@@ -108,11 +125,11 @@ static size_t shortened(size_t len)
 	return len < limit ? len : limit;
 }
 
-#define WRAP_IO(name, declared, passed) \
-	ssize_t name declared \
-	{ \
-		REAL(ssize_t, #name, declared); \
-		size_t some = shortened(n); \
+#define WRAP_IO(name, declared, passed)               \
+	ssize_t name declared                         \
+	{                                             \
+		REAL(ssize_t, #name, declared);       \
+		size_t some = shortened(n);           \
 		return !some && n ? -1 : real passed; \
 	}
 
