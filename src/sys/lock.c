@@ -167,6 +167,7 @@ static bool is_nfs(int dirfd)
 	return fstatfs(dirfd, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
 }
 
+/* not reached by tests: an NFS mount is needed; tests/torture/vm has some */
 static int check_nfs_mount(int dirfd, const char *where, struct err *err)
 {
 	struct str text = STR_INIT;
@@ -256,7 +257,7 @@ static int write_holder(struct lock *lock, const char *name, struct err *err)
 		n = pwrite(lock->fd, line.buf, line.len, 0);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0 && (size_t)n != line.len) {
-		n = -1;
+		n = -1; /* not reached by tests: a disk that is full in the middle of a line */
 		errno = ENOSPC;
 	}
 	if (n < 0 || ftruncate(lock->fd, (off_t)line.len) < 0)
@@ -368,6 +369,7 @@ static int alarm_begin(struct alarm *alarm, struct err *err)
 	sigaction(alarm->signal, &action, &alarm->old_action);
 	pthread_sigmask(SIG_UNBLOCK, &mask, &alarm->old_mask);
 	if (timer_create(CLOCK_MONOTONIC, &event, &alarm->timer) < 0)
+		/* not reached by tests: the kernel has timers for each signal that may wait */
 		return err_errno(err, ERR_FAILED, "cannot make a timer");
 	alarm->has_timer = true;
 	return 0;
@@ -389,6 +391,7 @@ static int alarm_set(struct alarm *alarm, int64_t ms, struct err *err)
 	};
 
 	if (timer_settime(alarm->timer, 0, &when, NULL) < 0)
+		/* not reached by tests: a valid time for a timer that is ours is taken */
 		return err_errno(err, ERR_FAILED, "cannot set a timer");
 	return 0;
 }
@@ -411,6 +414,7 @@ static int check_fuse_lock(int fd, const char *where, struct err *err)
 
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != FUSE_SUPER_MAGIC)
 		return 0;
+	/* not reached by tests: FUSE must be mounted; tests/torture/hosts_spec.lua does */
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	second = open(self, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (second < 0)
@@ -428,6 +432,7 @@ static int check_fuse_lock(int fd, const char *where, struct err *err)
 static int lock_error(const char *where, struct err *err)
 {
 	if (errno == ENOLCK || errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL) {
+		/* not reached by tests: a file system without locks must be mounted */
 		err_errno(err, ERR_FAILED, "cannot lock '%s': this file system has no locks",
 			  where);
 		err_hint(err, "Lustre needs the mount option 'flock'; NFS needs its lock service");
@@ -484,7 +489,7 @@ static int wait_with(struct alarm *alarm, struct wait *wait, int fd, struct err 
 		if (!wait->has_told && until_told > 0 && until_told < left)
 			left = until_told;
 		if (alarm_set(alarm, left, err) < 0)
-			return -1;
+			return -1; /* not reached by tests: as alarm_set() says */
 		if (set_lock(fd, F_OFD_SETLKW, *wait->range) == 0)
 			return 0;
 		if (errno != EINTR && !is_held(errno))

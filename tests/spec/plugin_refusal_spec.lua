@@ -289,6 +289,10 @@ describe("what a plugin meets", function()
 		assert.equal("made", list[1].name)
 	end)
 
+	it("runs where the ends of processes were ignored", function()
+		assert.equal("made", (worker.run("trap '' CHLD;", "describe", make(""), "made")).name)
+	end)
+
 	it("has limits that were tighter before", function()
 		assert.equal("made", (worker.run("ulimit -t 3;", "describe", make(""), "made")).name)
 	end)

@@ -283,7 +283,7 @@ end)
 describe("a file of a plugin", function()
 	local function plugin(body)
 		worker.write("read/made.lua", ([[return { api = 1, kind = "stage", name = "made", version = "1", dir = "x",
-			model_name = "x", inputs = { log = "f.log" }, extract = function(ctx) %s end }]]):format(body))
+			model_name = "x", inputs = { log = "@log" }, extract = function(ctx) %s end }]]):format(body))
 		worker.write("read/in/f.log", "line\n")
 		return worker.dir() .. "/read/in/f.log"
 	end
