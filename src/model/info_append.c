@@ -319,7 +319,7 @@ static int check_change(const struct info *info, const struct str *old,
 	int rc;
 
 	if (change->len > JSON_MAX_LEN)
-		/* not reached by tests: takes entries of a gigabyte */
+		/* not reached by tests: takes entries of 256 MiB */
 		return err_set(err, ERR_INVALID, "%s: would be larger than %u bytes", info->name,
 			       JSON_MAX_LEN);
 	abridge(info, old, change, &text);

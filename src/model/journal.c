@@ -159,7 +159,6 @@ int journal_make_room(int stage_dirfd, const struct run *run, struct journal_roo
 int journal_end(struct journal_room *room, const struct run *run, struct err *err)
 {
 	if (room->runs < 0)
-		/* not reached by tests: run.c ends no run whose journal it could not open */
 		return err_set(err, ERR_FAILED, "the journal of run %s is not open", run->run_id);
 	return print_and_write(room->runs, run, &room->text, NULL, err);
 }

@@ -186,7 +186,7 @@ static int prepare(struct append *a)
 		return -1;
 	}
 	if (a->change.len > FILE_LIMIT)
-		/* not reached by tests: a record of 64 MiB; tests/torture/long_spec.lua comes near */
+		/* not reached by tests: takes a record of 64 MiB */
 		return err_set(a->err, ERR_INVALID, "%s: would be larger than %u bytes",
 			       a->request->path, FILE_LIMIT);
 	if (a->change.len > LARGE_FILE)

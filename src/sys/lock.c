@@ -76,6 +76,7 @@ static int open_error(const char *name, struct err *err)
 		return err_set(err, ERR_INVALID, "the lock '%s' is a symbolic link, not a file",
 			       name);
 	if (errno == EISDIR || errno == ENXIO || errno == ENODEV)
+		/* not reached by tests: check_lock_file() has looked, it was a file then */
 		return err_errno(err, ERR_INVALID, "the lock '%s' is not a file", name);
 	err_errno(err, ERR_FAILED, "cannot open the lock '%s'", name);
 	if (errno == EACCES)
@@ -369,7 +370,6 @@ static int alarm_begin(struct alarm *alarm, struct err *err)
 	sigaction(alarm->signal, &action, &alarm->old_action);
 	pthread_sigmask(SIG_UNBLOCK, &mask, &alarm->old_mask);
 	if (timer_create(CLOCK_MONOTONIC, &event, &alarm->timer) < 0)
-		/* not reached by tests: the kernel has timers for each signal that may wait */
 		return err_errno(err, ERR_FAILED, "cannot make a timer");
 	alarm->has_timer = true;
 	return 0;

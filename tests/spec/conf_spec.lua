@@ -192,6 +192,7 @@ describe("the configuration", function()
 	describe("a wrong name", function()
 		for _, case in ipairs {
 			{ "[uii]\ncolor=auto\n", "2: unknown section [uii]; did you mean [ui]?" },
+			{ "[xqzvwkjy]\ncolor=auto\n", "2: unknown section [xqzvwkjy]; there are artifact, plugins," },
 			{ "[ui]\ncolour=auto\n", "2: unknown key 'colour' in [ui]; did you mean 'color'?" },
 			{ "[ui]\nroot=x\n", "2: unknown key 'root' in [ui]; it belongs to [artifact]" },
 			{ "[ui]\nfoo=x\n", "2: unknown key 'foo' in [ui]" },

@@ -55,6 +55,22 @@ describe("lock", function()
 		file.unlock(lock)
 	end)
 
+	it("says that it cannot wait where the kernel has no timer for it", function()
+		hold()
+		local said = require("support.shim").run(dir, [[
+			local _, message = require("unit").file.lock(arg[1], ".training_info.json.lock", "x", 1000)
+			print(message)
+		]], { "prlimit", "--sigpending=0" })
+		assert.equal("cannot make a timer: Resource temporarily unavailable (EAGAIN)\n", said)
+	end)
+
+	it("is a file, and nothing else", function()
+		storage.shell("mkdir %s/%s", dir, LOCK)
+		local _, message, code = file.lock(dir, LOCK, "x", 0)
+		assert.equal("invalid", code)
+		assert.matches("is a directory, not a file", message, 1, true)
+	end)
+
 	it("names its holder when the wait is over", function()
 		hold()
 		local host = storage.output("uname -n"):gsub("\n", "")

@@ -479,3 +479,33 @@ describe("on a terminal", function()
 		assert.equal(6, answer.code, answer.out .. answer.errors)
 	end)
 end)
+
+describe("a training on a terminal that cannot be had", function()
+	local shim = require("support.shim")
+
+	teardown(support.cleanup)
+
+	for _, call in ipairs { "posix_openpt", "grantpt", "unlockpt", "tcgetattr", "tcsetattr" } do
+		it("has pipes: " .. call, function()
+			if not shim.library() then
+				return pending("a sanitizer in the way of a preloaded library, or no compiler")
+			end
+			local words = shim.prefix { call = call, error = 5 }
+			local argv = support.run_script("test -t 1 && echo terminal || echo pipe")
+			table.move(argv, 1, #argv, #words + 1, words)
+			local answer = assert(proc.capture({ argv = support.on_terminal(words), deadline_ms = 30000 }))
+			assert.equal("pipe\r\n", answer.out)
+		end)
+	end
+
+	it("says that there is no pipe", function()
+		if not shim.library() then
+			return pending("a sanitizer in the way of a preloaded library, or no compiler")
+		end
+		local words = shim.prefix { call = "pipe2", error = 24 }
+		local argv = support.script("local _, message = proc.supervise { argv = { 'true' } } print(message)")
+		table.move(argv, 1, #argv, #words + 1, words)
+		local answer = assert(proc.capture({ argv = words, deadline_ms = 30000 }))
+		assert.equal("cannot open a pipe to 'true': Too many open files (EMFILE)\n", answer.out)
+	end)
+end)

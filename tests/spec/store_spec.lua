@@ -521,7 +521,9 @@ describe("spool", function()
 		assert.equal("invalid", select(3, store.spool(dir, "../../x", "x", { steps = 7 })))
 		for _, text in ipairs({ "", "{}", "[]", '{"schema":"thhost.spool/1"}',
 			'{"schema":"thhost.spool/1","head":{"model_name":"m","stage":"s"},'
-				.. '"dir":"/x","entries":[1]}' }) do
+				.. '"dir":"/x","entries":[1]}',
+			'{"schema":"thhost.spool/1","head":{"model_name":"m","stage":"s"},"dir":"/x"}',
+			'{"schema":"thhost.spool/1","head":{"model_name":"m","stage":"s"},"entries":[]}' }) do
 			storage.write(dir .. "/x.json", text)
 			local done, message, code = store.unspool(dir .. "/x.json")
 			assert.is_nil(done)

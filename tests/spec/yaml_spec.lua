@@ -59,6 +59,7 @@ describe("yaml", function()
 		{ "a: &a [*a]\n", "an alias within its own anchor" },
 		{ "? [1, 2]\n: x\n", "a key that is a list or a mapping" },
 		{ "a: {<<: 5}\n", "'<<' needs a mapping" },
+		{ "a: {<<: {[1]: 2}}\n", "a key that is a list or a mapping" },
 		{ "a: \0\n", "not valid UTF%-8 text" },
 		{ "a: \xff\n", "not valid UTF%-8 text" },
 		{ ("["):rep(100000), "^f.yml:1: " },

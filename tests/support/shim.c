@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +79,13 @@ WRAP(fsync, NULL, (int f), (f))
 WRAP(close, NULL, (int f), (f))
 WRAP(ftruncate, NULL, (int f, off_t n), (f, n))
 WRAP(fchmod, NULL, (int f, mode_t m), (f, m))
+
+WRAP(posix_openpt, NULL, (int f), (f))
+WRAP(grantpt, NULL, (int f), (f))
+WRAP(unlockpt, NULL, (int f), (f))
+WRAP(tcgetattr, NULL, (int f, struct termios *t), (f, t))
+WRAP(tcsetattr, NULL, (int f, int a, const struct termios *t), (f, a, t))
+WRAP(pipe2, NULL, (int *p, int f), (p, f))
 
 int openat(int dir, const char *path, int flags, ...)
 {
