@@ -166,7 +166,7 @@ static int check_result(const char *name, const struct str *out, size_t n_entrie
 
 	if (rc == 0)
 		rc = info_validate(&info, after, &cause);
-	if (rc < 0) /* not reached by tests: a fault of ours; tests/torture/mutants.lua puts some in */
+	if (rc < 0) /* not reached by tests: a fault of ours */
 		err_set(err, ERR_INTERNAL, "the new record would be broken: %s", cause.msg);
 	else if (after->n_entries != n_entries || info_total_steps(&info) != total)
 		rc = err_set(err, ERR_INTERNAL, "%s: the new record would not add up", name);

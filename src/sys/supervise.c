@@ -247,7 +247,8 @@ static void reap(struct supervisor *v)
 static bool is_for_us_alone(const struct supervisor *v, const struct signalfd_siginfo *info)
 {
 	if (info->ssi_code == SI_KERNEL && info->ssi_signo == SIGHUP)
-		return getsid(0) == getpid(); /* not reached by tests: a terminal that hangs up under the leader of its session */
+		/* not reached by tests: a terminal that goes away */
+		return getsid(0) == getpid();
 	return info->ssi_code != SI_KERNEL && !v->in_slurm_step && (pid_t)info->ssi_pid != v->pid;
 }
 

@@ -67,6 +67,16 @@ describe("a swap", function()
 		return words
 	end
 
+	it("gives a group that it cannot keep no more than everybody", function()
+		if not storage.is_root then
+			return pending("needs root")
+		end
+		storage.shell("chmod 777 %s && chown 1234:4321 %s && chmod 664 %s", dir, f, f)
+		assert.equal("done", replace({ "setpriv", "--reuid=1234", "--regid=1234", "--clear-groups" }))
+		assert.equal("644 1234:1234\n", storage.output("stat -c '%a %u:%g' " .. f))
+		assert.matches("cannot keep group 4321 of 'f'", storage.read(dir .. "/err"), 1, true)
+	end)
+
 	local function trace_of(call)
 		local prefix = { "strace", "-qq", "-o", dir .. "/trace", "-e", "trace=" .. call }
 		assert.equal("done", replace(prefix))
