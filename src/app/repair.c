@@ -32,7 +32,7 @@ static void add(struct action_list *list, const char *ref, const char *code, con
 	};
 }
 
-static char *line(const char *ref, const char *fmt, va_list args)
+static PRINTF_LIKE(2, 0) char *line(const char *ref, const char *fmt, va_list args)
 {
 	struct str text = STR_INIT;
 

@@ -199,7 +199,8 @@ int spawn_start(const struct spawn *spawn, pid_t *pid, struct spawn_failure *fai
 	int rc = -1;
 
 	if (spawn->n_pass_fds > SPAWN_MAX_PASSED) {
-		errno = EMFILE; /* not reached by tests: inputs.c, the only one that passes files, stops before */
+		/* not reached by tests: inputs.c, the only one that passes files, stops before */
+		errno = EMFILE;
 		return fail_early(failure);
 	}
 	if (pipe2(report, O_CLOEXEC) < 0)
