@@ -181,9 +181,9 @@ return {
 		"confine", [[cannot call "mmap"]] },
 	{ "memory without end", "src/script/state.c",
 		"if (nsize > old && nsize - old > s->limit - s->used)", "if (0)",
-		"sandbox", "stops table_memory" },
+		"sandbox", "stands table_memory" },
 	{ "a caught timeout is over", "src/script/state.c",
 		"lua_sethook(L, on_count, LUA_MASKCOUNT, 1);\n\tlua_pushlightuserdata",
 		"s->soft_deadline = 0;\n\tlua_pushlightuserdata",
-		"sandbox", "stops endless_pcall" },
+		"sandbox", "stands endless_pcall" },
 }
