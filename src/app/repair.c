@@ -12,9 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A temporary file this old is being written by nobody. */
-#define STALE_S 60
-
 /* ---- the report ---- */
 
 static void add(struct action_list *list, const char *ref, const char *code, const char *path,
@@ -114,7 +111,7 @@ static bool is_stale(int dirfd, const char *tmp, mode_t kind)
 
 	return file_version(dirfd, tmp, &version, &ignored) == 0 && version.exists &&
 	       (version.mode & S_IFMT) == kind &&
-	       version.ctime_ns / 1000000000 < clock_now() - STALE_S;
+	       version.ctime_ns / 1000000000 < clock_now() - FILE_STALE_S;
 }
 
 char *repair_temporary_of(int dirfd, const char *tmp)

@@ -34,18 +34,12 @@ static int make_name(const char *name, int nth, struct str *out, struct err *err
 	return 0;
 }
 
-/* The only answers after which another way is tried. */
-static bool is_unsupported(int number)
-{
-	return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP;
-}
-
 /* 0, or the errno. */
 static int move_to_new(int dirfd, const char *name, int to, const char *new_name)
 {
 	if (renameat2(dirfd, name, to, new_name, RENAME_NOREPLACE) == 0)
 		return 0;
-	if (!is_unsupported(errno))
+	if (!path_is_unsupported(errno))
 		return errno;
 	if (linkat(dirfd, name, to, new_name, 0) < 0)
 		return errno;
@@ -151,7 +145,7 @@ int aside_link(int dirfd, const char *name, int to, struct str *kept, struct err
 		return sync_both(dirfd, to, name, err);
 	if (place(link_to_new, dirfd, name, to, kept, &number, &own) == 0)
 		return sync_both(dirfd, to, name, err);
-	if (is_unsupported(number) || number == EPERM || number == EMLINK)
+	if (path_is_unsupported(number) || number == EPERM || number == EMLINK)
 		return copy(dirfd, name, to, kept, err);
 	*err = own;
 	return -1;

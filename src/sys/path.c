@@ -317,6 +317,11 @@ int path_make_dir(int dirfd, const char *name, bool *made, struct err *err)
 	return 0;
 }
 
+bool path_is_unsupported(int number)
+{
+	return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP;
+}
+
 bool path_is_absent(int number)
 {
 	return number == ENOENT || number == ENOTDIR || number == ELOOP || number == EXDEV ||

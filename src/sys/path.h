@@ -68,6 +68,10 @@ int path_exists(const char *path, mode_t *mode, struct err *err);
 /* Does this errno of a look at a name say that we have no such thing? */
 bool path_is_absent(int number);
 
+/* Does this errno say that the file system cannot do such a thing? The only ones after which
+ * another way is tried: any other error is an error. */
+bool path_is_unsupported(int number);
+
 /* The error of one that could not be listed, from errno: ERR_FAILED, with its path. */
 int path_list_error(int dirfd, struct err *err);
 

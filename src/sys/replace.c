@@ -282,12 +282,6 @@ static int mark_ready(struct swap *s)
 	return 0;
 }
 
-/* The only answers after which another way is tried; any other error is an error. */
-static bool is_unsupported(int number)
-{
-	return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP;
-}
-
 /* The old version is now 'from', and becomes the backup. -1 with errno, if that says why. */
 static int make_backup(const struct swap *s, const char *from)
 {
@@ -313,7 +307,7 @@ static int backup_by_link(struct swap *s)
 	if (temp_name_make(s->name, link_name, s->err) < 0)
 		return -1;
 	if (linkat(s->dirfd, s->name, s->dirfd, link_name, 0) < 0) {
-		if (is_unsupported(errno) || errno == EPERM || errno == EMLINK)
+		if (path_is_unsupported(errno) || errno == EPERM || errno == EMLINK)
 			return 0;    /* no links here: no backup, which is no reason to refuse */
 		if (errno == ENOENT) /* looked up, and replaced before it was linked */
 			return err_set(s->err, ERR_BUSY, "'%s' was changed by another program",
@@ -351,7 +345,7 @@ static int rename_over(struct swap *s)
 	s->exchanged = true;
 	if (renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_EXCHANGE) == 0)
 		return 0;
-	if (!is_unsupported(errno))
+	if (!path_is_unsupported(errno))
 		return errno;
 	s->exchanged = false;
 	return backup_by_link(s) < 0 ? GIVEN_UP : rename_plainly(s);
@@ -362,11 +356,11 @@ static int rename_to_new(const struct swap *s)
 {
 	if (renameat2(s->dirfd, s->tmp, s->dirfd, s->name, RENAME_NOREPLACE) == 0)
 		return 0;
-	if (!is_unsupported(errno))
+	if (!path_is_unsupported(errno))
 		return errno;
 	if (linkat(s->dirfd, s->tmp, s->dirfd, s->name, 0) == 0)
 		return 0;
-	return is_unsupported(errno) || errno == EPERM ? rename_plainly(s) : errno;
+	return path_is_unsupported(errno) || errno == EPERM ? rename_plainly(s) : errno;
 }
 
 static int rename_as_asked(struct swap *s)
