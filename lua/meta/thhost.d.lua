@@ -61,7 +61,8 @@
 ---@field validate? fun(ctx: th.Ctx, entry: table<string, any>): true?, th.Issue[]?
 --
 -- Patterns in `inputs` are relative to the stage directory. `*` matches within one path component and
--- never a hidden name. A trailing `/` matches directories (for `list`). A trailing `?` makes the input
+-- never a hidden name. A pattern that begins with `**/` matches at any depth (to 8 directories down, none
+-- of them hidden), the stage directory included. A trailing `/` matches directories (for `list`). A trailing `?` makes the input
 -- optional; a required input that matches nothing is an error before the plugin is called.
 -- "@log" is the run's log; in `record --from DIR` the files *.log, *.out and log.txt of DIR.
 -- Of several matches the LAST in natural order (checkpoint-500 before checkpoint-10000) counts where
@@ -163,12 +164,21 @@ function ctx:list(input) end
 ---  may be left out
 function ctx:lines(input, ...) end
 
---- The bytes of a file, at most 64 MiB.
+--- `lines` of a file that is named.
+---@param input string
+---@param name? string a name from `list`; default: as for `lines`
+---@param ... string needles
+---@return fun(): string?, integer? next_segment
+function ctx:lines_of(input, name, ...) end
+
+--- The bytes of a file or of a part of it, at most 64 MiB at a time.
 ---@param input string
 ---@param name? string a name from `list`; default: the last in natural order
----@return string? bytes
+---@param offset? integer bytes from the start; default 0
+---@param length? integer bytes; default: all that follow
+---@return string? bytes fewer than `length` at the end of the file
 ---@return th.Error? err
-function ctx:read(input, name) end
+function ctx:read(input, name, offset, length) end
 
 --- A JSON file. null is `th.json.null` (== cjson.null, the light userdata NULL); integers that fit 64
 -- bits are Lua integers; NaN and Infinity are accepted; arrays begin at 1.

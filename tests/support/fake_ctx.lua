@@ -115,7 +115,8 @@ local function walk(dir)
 end
 
 local function glob_to_pattern(glob)
-	local pattern = glob:gsub("[%-%.%+%[%]%(%)%$%^%%%?]", "%%%0"):gsub("%*", "[^/]*")
+	local pattern = glob:gsub("[%-%.%+%[%]%(%)%$%^%%%?]", "%%%0")
+	pattern = pattern:gsub("^%*%*/", "\1"):gsub("%*", "[^/]*"):gsub("\1", ".-")
 	return "^" .. pattern .. "$"
 end
 
@@ -185,12 +186,14 @@ function Ctx:list(input)
 	return out
 end
 
-function Ctx:read(input, name)
+function Ctx:read(input, name, offset, length)
 	local file, err = pick(self, input, name)
 	if not file then
 		return nil, err
 	end
-	return slurp(self.dir .. "/" .. file.name)
+	local text = slurp(self.dir .. "/" .. file.name)
+	offset = offset or 0
+	return text:sub(offset + 1, length and offset + length or -1)
 end
 
 local function decoded(self, decode, input, name)
@@ -211,12 +214,29 @@ function Ctx:json(input, name)
 	return decoded(self, require("th.json").decode, input, name)
 end
 
+--- Through the host's own reader, as far as YAML goes: `unit` holds it.
+local function decode_yaml(text)
+	local document, message = require("unit").conf.yaml(text)
+	if not document then
+		return nil, { code = "bad_yaml", message = message }
+	end
+	return require("th.json").decode(document)
+end
+
+function Ctx:yaml(input, name)
+	return decoded(self, decode_yaml, input, name)
+end
+
 function Ctx:csv(input, name)
 	return decoded(self, require("th.csv").decode, input, name)
 end
 
 function Ctx:lines(input, ...)
-	local text, needles = assert(self:read(input)), { ... }
+	return self:lines_of(input, nil, ...)
+end
+
+function Ctx:lines_of(input, name, ...)
+	local text, needles = assert(self:read(input, name)), { ... }
 	local iterator = require("th.lines").each(text)
 	return function()
 		for line, number in iterator do
