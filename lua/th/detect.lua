@@ -36,7 +36,7 @@ local M = {}
 ---@field error string? last line of the traceback
 ---@field steps th.Progress? optimizer steps
 ---@field epochs th.Progress?
----@field final_metrics table<string, any> under the names that the source gave them, numbers as read
+---@field final_metrics table<string, any> names as the source gave them, numbers as read
 ---@field best th.Best?
 ---@field train table<string, number>? last values of the training itself (loss, learning rate)
 ---@field train_summary table<string, number>? what the trainer says when it ends
