@@ -4,7 +4,7 @@
 # figures are medians, and what counts is the ratios. Environment: BUILD, LUA, CC, BENCH_DIR (where
 # the files go: the disk that is measured; default /tmp).
 #
-# Each line ends with the goal (docs/performance.md) and whether it was met. Under 3 minutes.
+# Each line ends with the goal (docs/performance.md) and whether it was met. Under 4 minutes.
 set -eu
 
 build=${BUILD:-build}
@@ -176,6 +176,8 @@ print("  python json.loads %.0f" % (len(text) / 1e6 / best))' "$dir/record.json"
 	fi
 }
 
+. $here/readers.sh
+
 build_tools
 printf '%s, %s cores, load %s, %s\n' "$(date +%F)" "$(nproc)" "$(cut -d' ' -f1 /proc/loadavg)" \
 	"$("$thhost" --version | head -n 1)"
@@ -183,3 +185,5 @@ bench_append
 bench_run
 bench_passthrough
 bench_json
+bench_state
+bench_filter
