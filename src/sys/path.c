@@ -2,7 +2,6 @@
 
 #include "sys/path.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -16,9 +15,6 @@
 #include <unistd.h>
 
 #define NAME_LIMIT 100 /* leaves room in NAME_MAX for prefixes, suffixes and temporary names */
-
-/* Directories and names that one pattern may look at: a slip of the pen ends, it does not hang. */
-#define GLOB_WORK_LIMIT 100000
 
 /* openat2() answers EAGAIN while somebody renames beneath it; its manual says: try again. */
 #define BENEATH_TRIES 64
@@ -116,8 +112,7 @@ char *path_dir(const char *path)
 	return slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
 }
 
-/* The next component at *at (length in 'len'), or NULL at the end; *at moves behind it. */
-static const char *next_component(const char **at, size_t *len)
+const char *path_next(const char **at, size_t *len)
 {
 	const char *start = *at + strspn(*at, "/");
 
@@ -151,7 +146,7 @@ char *path_absolute(const char *path)
 		const char *name;
 		size_t len;
 
-		while ((name = next_component(&at, &len)))
+		while ((name = path_next(&at, &len)))
 			add_component(&out, name, len);
 	}
 	free(cwd);
@@ -171,13 +166,13 @@ char *path_relative_to(const char *path, const char *from)
 
 	do {
 		rest = path;
-		name_path = next_component(&path, &len_path);
-		name_from = next_component(&from, &len_from);
+		name_path = path_next(&path, &len_path);
+		name_from = path_next(&from, &len_from);
 	} while (name_path && name_from && len_path == len_from &&
 		 memcmp(name_path, name_from, len_path) == 0);
-	for (; name_from; name_from = next_component(&from, &len_from))
+	for (; name_from; name_from = path_next(&from, &len_from))
 		str_adds(&out, out.len ? "/.." : "..");
-	while ((name_path = next_component(&rest, &len_path))) {
+	while ((name_path = path_next(&rest, &len_path))) {
 		if (out.len)
 			str_addch(&out, '/');
 		str_add(&out, name_path, len_path);
@@ -242,7 +237,7 @@ static int open_stepwise(int dirfd, const char *relative, int flags)
 		errno = EXDEV;
 		goto fail;
 	}
-	while (dir >= 0 && (name = next_component(&at, &len))) {
+	while (dir >= 0 && (name = path_next(&at, &len))) {
 		bool is_last = at[strspn(at, "/")] == '\0';
 		int step = is_last ? flags : O_PATH | O_DIRECTORY;
 		char *part = xstrndup(name, len);
@@ -379,173 +374,4 @@ int path_list(int dirfd, struct strv *names, struct err *err)
 	closedir(dir);
 	strv_sort(names);
 	return 0;
-}
-
-/* ---- patterns ---- */
-
-static size_t width_at(const char *text)
-{
-	uint32_t c;
-	size_t width = utf8_decode(text, strlen(text), &c);
-
-	return width ? width : 1;
-}
-
-/* '*' and '?' only; one point to fall back to, so never slower than pattern x name. */
-static bool component_matches(const char *pattern, const char *name)
-{
-	const char *star = NULL;
-	const char *resume = NULL;
-
-	if (name[0] == '.' && pattern[0] != '.')
-		return false;
-	while (*name) {
-		if (*pattern == '*') {
-			star = ++pattern;
-			resume = name;
-		} else if (*pattern == '?') {
-			pattern++;
-			name += width_at(name);
-		} else if (*pattern == *name) {
-			pattern++;
-			name++;
-		} else if (star) {
-			pattern = star;
-			name = ++resume;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}
-
-/* 0 with 'fd' -1: there is no such thing that we could open. */
-static int open_or_absent(int dirfd, const char *name, int flags, int *fd, struct err *err)
-{
-	struct err own = ERR_INIT;
-
-	*fd = path_open_beneath(dirfd, name, flags, &own);
-	if (own.number == EACCES)
-		log_warn("passed over: %s", own.msg);
-	if (*fd >= 0 || path_is_absent(own.number) || own.code == ERR_INVALID)
-		return 0;
-	*err = own;
-	return -1;
-}
-
-/* Add each name in 'parent' that matches; a parent that cannot be listed matches nothing. */
-static int glob_directory(int dirfd, const char *parent, const char *pattern, struct strv *out,
-			  struct err *err)
-{
-	struct strv names = STRV_INIT;
-	int fd;
-	int result = open_or_absent(dirfd, parent, O_RDONLY | O_DIRECTORY, &fd, err);
-
-	if (fd < 0)
-		return result;
-	result = path_list(fd, &names, err);
-	for (size_t i = 0; i < names.n && result == 0; i++)
-		if (component_matches(pattern, names.v[i]))
-			strv_push_take(out, path_join(parent, names.v[i]));
-	strv_release(&names);
-	close(fd);
-	return result;
-}
-
-static int is_beneath(int dirfd, const char *name, bool directories_only, struct err *err)
-{
-	int fd;
-	int result = open_or_absent(dirfd, name, O_PATH | (directories_only ? O_DIRECTORY : 0), &fd,
-				    err);
-
-	if (fd < 0)
-		return result;
-	close(fd);
-	return 1;
-}
-
-/* One component further: 'paths' becomes what each of them leads to. */
-static int glob_step(int dirfd, const char *component, struct strv *paths, struct err *err)
-{
-	struct strv next = STRV_INIT;
-	bool is_pattern = strpbrk(component, "*?") != NULL;
-	int result = 0;
-
-	for (size_t i = 0; i < paths->n && result == 0 && next.n <= GLOB_WORK_LIMIT; i++) {
-		if (is_pattern)
-			result = glob_directory(dirfd, paths->v[i], component, &next, err);
-		else
-			strv_push_take(&next, path_join(paths->v[i], component));
-	}
-	strv_release(paths);
-	*paths = next;
-	if (next.n > GLOB_WORK_LIMIT)
-		return err_set(err, ERR_INVALID, "a pattern matches more than %d names",
-			       GLOB_WORK_LIMIT);
-	return result;
-}
-
-static int glob_expand(int dirfd, const char *pattern, struct strv *paths, struct err *err)
-{
-	const char *at = pattern;
-	const char *name;
-	size_t len;
-
-	strv_push(paths, "");
-	while ((name = next_component(&at, &len))) {
-		char *component = xstrndup(name, len);
-		int result = 0;
-
-		if (strcmp(component, ".") != 0)
-			result = glob_step(dirfd, component, paths, err);
-		free(component);
-		if (result < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static bool climbs(const char *pattern)
-{
-	const char *at = pattern;
-	const char *name;
-	size_t len;
-
-	while ((name = next_component(&at, &len)))
-		if (len == 2 && memcmp(name, "..", 2) == 0)
-			return true;
-	return false;
-}
-
-int path_glob(int dirfd, const char *pattern, size_t limit, struct strv *names, struct err *err)
-{
-	struct strv paths = STRV_INIT;
-	bool directories_only = has_suffix(pattern, "/");
-	size_t found = 0;
-	int result;
-
-	if (!pattern[0] || pattern[0] == '/' || climbs(pattern))
-		return err_set(err, ERR_INVALID, "the pattern '%s' must stay in its directory",
-			       pattern);
-	result = glob_expand(dirfd, pattern, &paths, err);
-	for (size_t i = 0; result == 0 && i < paths.n; i++) {
-		if (!paths.v[i][0])
-			continue;
-		result = is_beneath(dirfd, paths.v[i], directories_only, err);
-		if (result <= 0)
-			continue;
-		result = 0;
-		if (++found > limit)
-			result = err_set(err, ERR_INVALID,
-					 "the pattern '%s' matches more than %zu names", pattern,
-					 limit);
-		else
-			strv_push(names, paths.v[i]);
-	}
-	strv_release(&paths);
-	if (result == 0)
-		strv_sort(names);
-	return result;
 }

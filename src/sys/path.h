@@ -29,6 +29,9 @@ const char *path_base(const char *path);
 /* Everything before it, in fresh memory; "." if there is nothing. */
 char *path_dir(const char *path);
 
+/* The next component at *at (its length in 'len'), or NULL at the end; *at moves behind it. */
+const char *path_next(const char **at, size_t *len);
+
 /* Absolute, without "." and ".." and double slashes, links not resolved; fresh memory. */
 char *path_absolute(const char *path);
 
@@ -79,6 +82,11 @@ int path_list_error(int dirfd, struct err *err);
  * Expand 'pattern' beneath 'dirfd': '*' and '?' match within one component, never a leading dot;
  * a final '/' asks for directories only. Relative names in natural order; at most 'limit' (beyond
  * that ERR_INVALID). Links out of the tree are passed over.
+ *
+ * A pattern that begins with "**" and a slash holds at any depth, 'dirfd' itself included, to 8
+ * directories down; hidden directories and links to directories are not entered, and it stands for
+ * files unless it ends in '/'. It may well match too much: then the deepest are left out, and a
+ * warning is logged. 'names' must be empty.
  */
 int path_glob(int dirfd, const char *pattern, size_t limit, struct strv *names, struct err *err);
 

@@ -214,3 +214,43 @@ describe("path: patterns", function()
 		assert.is_true(os.clock() - begun < 1)
 	end)
 end)
+
+describe("a pattern for any depth", function()
+	local dir
+
+	setup(function()
+		dir = storage.temp_dir()
+		storage.shell("cd %s && mkdir -p 1/2/3/4/5/6/7/8/9 run-2/.hydra run-10 .git && "
+			.. "touch top.json 1/a.json 1/2/3/4/5/6/7/8/deep.json 1/2/3/4/5/6/7/8/9/deeper.json "
+			.. "run-2/.hydra/c.yaml run-2/m.json run-10/m.json .git/x.json .x.json && "
+			.. "ln -s /etc away && ln -s ../1 run-2/inside && ln -s ../top.json run-2/link.json && "
+			.. "ln -s /etc/passwd run-2/out.json && mkfifo run-2/pipe.json", dir)
+	end)
+	teardown(function()
+		storage.remove(dir)
+	end)
+
+	it("finds files to 8 directories down, and enters neither links nor what is hidden", function()
+		assert.same({ "1/2/3/4/5/6/7/8/deep.json", "1/a.json", "run-2/link.json", "run-2/m.json",
+			"run-2/pipe.json", "run-10/m.json", "top.json" }, path.glob(dir, "**/*.json"))
+	end)
+
+	it("may name what is hidden, and several components", function()
+		assert.same({ "run-2/.hydra/c.yaml" }, path.glob(dir, "**/.hydra/*.yaml"))
+		assert.same({ "run-2/m.json", "run-10/m.json" }, path.glob(dir, "**/run-*/m.json"))
+	end)
+
+	it("finds directories only where it ends in a slash", function()
+		assert.same({}, path.glob(dir, "**/run-*"))
+		assert.same({ "run-2", "run-10" }, path.glob(dir, "**/run-*/"))
+	end)
+
+	it("is cut where it matches too much, the deepest first", function()
+		assert.same({ "1/a.json", "top.json" }, path.glob(dir, "**/*.json", 2))
+		assert.equal(7, #path.glob(dir, "**/*.json", 7))
+	end)
+
+	it("must stay in the directory as others must", function()
+		assert.equal("invalid", select(3, path.glob(dir, "**/../*")))
+	end)
+end)
