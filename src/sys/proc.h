@@ -24,7 +24,7 @@ struct proc_request {
 	const char *input; /* fed to its stdin, then closed */
 	size_t input_len;
 	const int *pass_fds; /* ours; the child finds them as 10, 11, ... */
-	size_t n_pass_fds;   /* at most SPAWN_MAX_PASSED (128) */
+	size_t n_pass_fds;   /* at most SPAWN_MAX_PASSED */
 	size_t output_limit; /* bytes of stdout kept; more is an error */
 	int deadline_ms;     /* wall clock; then SIGKILL. 0: none */
 };

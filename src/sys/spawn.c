@@ -64,30 +64,103 @@ static void close_on_exec(unsigned first, unsigned last)
 		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* The descriptors that are passed, on their way to their places: 10, 11, ... */
+struct moves {
+	int n;
+	int at[SPAWN_MAX_PASSED]; /* where each is; -1: in its place */
+	int on[SPAWN_MAX_PASSED]; /* how many that wait stand on place 10 + i */
+};
+
+/* One more or less waits on the place where 'fd' is, if that is a place. */
+static void count(struct moves *moves, int fd, int change)
+{
+	int place = fd - SPAWN_FIRST_PASSED;
+
+	if (place >= 0 && place < moves->n)
+		moves->on[place] += change;
+}
+
+/* Move descriptor 'i' to its place: 1; 0: another one still stands there; -1 with errno. */
+static int move(struct moves *moves, int i)
+{
+	int place = SPAWN_FIRST_PASSED + i;
+	int from = moves->at[i];
+
+	if (moves->on[i] > (from == place))
+		return 0;
+	if (from == place ? fcntl(place, F_SETFD, 0) < 0 : dup2(from, place) < 0)
+		return -1;
+	count(moves, from, -1);
+	moves->at[i] = -1;
+	return 1;
+}
+
+/* Those that wait stand in one another's way in a circle: copy one to the side. */
+static int open_circle(struct moves *moves)
+{
+	int i = 0;
+
+	while (moves->at[i] < 0)
+		i++;
+	count(moves, moves->at[i], -1);
+	moves->at[i] = fcntl(moves->at[i], F_DUPFD_CLOEXEC, SPAWN_FIRST_PASSED + moves->n);
+	return moves->at[i] < 0 ? -1 : 0;
+}
+
 /*
- * Put each descriptor in its place. A source may lie where another one belongs, so all are lifted
- * above every target first. Returns the new place of the report pipe, or -1.
+ * Put the passed descriptors in their places with next to none beside them: there may be nearly as
+ * many as the limit allows. Up and down in turn, for most lie in order, shifted by a few.
+ */
+static int place_passed(const struct spawn *spawn)
+{
+	struct moves moves = { .n = (int)spawn->n_pass_fds };
+	int left = moves.n;
+
+	for (int i = 0; i < moves.n; i++) {
+		moves.at[i] = spawn->pass_fds[i];
+		count(&moves, moves.at[i], 1);
+	}
+	for (bool is_down = true; left; is_down = !is_down) {
+		int before = left;
+
+		for (int k = 0; k < moves.n; k++) {
+			int i = is_down ? moves.n - 1 - k : k;
+			int moved = moves.at[i] < 0 ? 0 : move(&moves, i);
+
+			if (moved < 0)
+				return -1;
+			left -= moved;
+		}
+		if (left == before && !is_down && open_circle(&moves) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Put each descriptor in its place. What becomes 0, 1 and 2 may lie where a passed one belongs: it is
+ * lifted above all places first. Returns the new place of the report pipe, or -1.
  */
 static int place_descriptors(const struct spawn *spawn, int report)
 {
 	int above = SPAWN_FIRST_PASSED + (int)spawn->n_pass_fds;
-	int lifted[3 + SPAWN_MAX_PASSED];
-	size_t n = 3 + spawn->n_pass_fds;
+	int lifted[3];
 
 	report = fcntl(report, F_DUPFD_CLOEXEC, above);
-	for (size_t i = 0; i < n; i++) {
-		int fd = i < 3 ? spawn->std[i] : spawn->pass_fds[i - 3];
+	if (report < 0)
+		return -1;
+	for (int i = 0; i < 3; i++) {
+		int fd = spawn->std[i];
 
 		lifted[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, above);
 		if (fd >= 0 && lifted[i] < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < n; i++) {
-		int place = i < 3 ? (int)i : SPAWN_FIRST_PASSED + (int)(i - 3);
-
-		if (lifted[i] >= 0 && dup2(lifted[i], place) < 0)
+	if (place_passed(spawn) < 0)
+		return -1;
+	for (int i = 0; i < 3; i++)
+		if (lifted[i] >= 0 && dup2(lifted[i], i) < 0)
 			return -1;
-	}
 	if (spawn->close_others) {
 		close_on_exec(3, SPAWN_FIRST_PASSED - 1);
 		close_on_exec((unsigned)above, ~0U);

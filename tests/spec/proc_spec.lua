@@ -126,6 +126,36 @@ describe("asking a helper", function()
 		assert.equal("21", answer.out)
 	end)
 
+	-- What lies at a descriptor's future place must not be lost, whoever it belongs to.
+	for _, at in ipairs({
+		{ 11, 10 }, -- a circle
+		{ 11, 12, 10, 14, 13 }, -- two of them
+		{ 13, 10, 11, 12 }, -- the other way round
+		{ 20, 21, 22, 23 }, { 10, 11, 12 }, { 12, 30, 10, 31 },
+	}) do
+		it("puts descriptors in their places that lie at " .. table.concat(at, ", "), function()
+			local files, shown, expected = {}, {}, {}
+			for i = 1, #at do
+				files[i] = support.write("f" .. i, i .. " ")
+				shown[i] = "/proc/self/fd/" .. (9 + i)
+				expected[i] = i .. " "
+			end
+			local answer = assert(proc.capture({ argv = { "cat", table.unpack(shown) },
+				pass_files = files, pass_at = at }))
+			assert.equal(table.concat(expected), answer.out)
+		end)
+	end
+
+	it("passes as many as the usual limit of descriptors allows", function()
+		local files = {}
+		for i = 1, 900 do
+			files[i] = support.write("many", "x")
+		end
+		local answer = assert(proc.capture({ argv = { "sh", "-c", "ls /proc/self/fd | wc -l" },
+			pass_files = files }))
+		assert.equal(904, tonumber(answer.out)) -- with 0, 1, 2 and what ls itself opened
+	end)
+
 	it("knows itself and when it was started", function()
 		local link = ("/proc/%d/exe"):format(proc.pid())
 		assert.equal(proc.self() .. "\n", capture({ "readlink", link }).out)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sys/proc.h"
+#include "sys/spawn.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -106,15 +107,63 @@ static void push_answer(lua_State *L, const struct proc_answer *answer)
 		    answer->usage.ru_utime.tv_sec * 1000000L + answer->usage.ru_utime.tv_usec);
 }
 
-/* [-0, +1..3, e] capture{ argv=, env=, cwd=, exe=, input=, pass_files=, output_limit=,
+struct passed {
+	size_t n;
+	int fds[SPAWN_MAX_PASSED];
+	int aside[SPAWN_MAX_PASSED]; /* what was there before; -1: nothing */
+};
+
+/* Have descriptor 'fd' at 'place' instead, whatever is there. */
+static int pass_at(int fd, int place, int *aside)
+{
+	if (fd == place || place <= 0)
+		return fd;
+	*aside = fcntl(place, F_DUPFD_CLOEXEC, SPAWN_MAX_PASSED);
+	dup3(fd, place, O_CLOEXEC);
+	close(fd);
+	return place;
+}
+
+/* Open the files to be passed, each at the place that 'pass_at' names, if it names one. [-0, +0, e] */
+static void open_passed(lua_State *L, struct passed *passed)
+{
+	char **files = opt_vector(L, "pass_files");
+
+	for (passed->n = 0; files && files[passed->n] && passed->n < SPAWN_MAX_PASSED;
+	     passed->n++) {
+		int fd = open(files[passed->n], O_RDONLY | O_CLOEXEC);
+		lua_Integer place = 0;
+
+		if (lua_getfield(L, 1, "pass_at") == LUA_TTABLE) {
+			lua_rawgeti(L, -1, (lua_Integer)passed->n + 1);
+			place = lua_tointeger(L, -1);
+			lua_pop(L, 1);
+		}
+		lua_pop(L, 1);
+		passed->aside[passed->n] = -1;
+		passed->fds[passed->n] = pass_at(fd, (int)place, &passed->aside[passed->n]);
+	}
+}
+
+static void close_passed(const struct passed *passed)
+{
+	for (size_t i = passed->n; i-- > 0;) {
+		close(passed->fds[i]);
+		if (passed->aside[i] < 0)
+			continue;
+		dup3(passed->aside[i], passed->fds[i], 0);
+		close(passed->aside[i]);
+	}
+}
+
+/* [-0, +1..3, e] capture{ argv=, env=, cwd=, exe=, input=, pass_files=, pass_at=, output_limit=,
  * deadline_ms= } */
 static int u_capture(lua_State *L)
 {
 	struct proc_answer answer = PROC_ANSWER_INIT;
 	struct proc_request request = { 0 };
 	struct err err = ERR_INIT;
-	char **files;
-	int passed[4];
+	struct passed passed;
 	int rc;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -125,13 +174,11 @@ static int u_capture(lua_State *L)
 	request.input = opt_string(L, "input", &request.input_len);
 	request.output_limit = (size_t)opt_integer(L, "output_limit", 64 << 20);
 	request.deadline_ms = (int)opt_integer(L, "deadline_ms", 30000);
-	files = opt_vector(L, "pass_files");
-	for (; files && files[request.n_pass_fds] && request.n_pass_fds < 4; request.n_pass_fds++)
-		passed[request.n_pass_fds] = open(files[request.n_pass_fds], O_RDONLY | O_CLOEXEC);
-	request.pass_fds = passed;
+	open_passed(L, &passed);
+	request.pass_fds = passed.fds;
+	request.n_pass_fds = passed.n;
 	rc = proc_capture(&request, &answer, &err);
-	for (size_t i = 0; i < request.n_pass_fds; i++)
-		close(passed[i]);
+	close_passed(&passed);
 	if (rc == 0)
 		push_answer(L, &answer);
 	proc_answer_release(&answer);
