@@ -99,20 +99,26 @@ static const char *why_not(const struct api_file *file)
 	return file->why ? file->why : "cannot be read";
 }
 
+/* The file called 'name', or the one that the input stands for; NULL: there is none. */
+static const struct api_file *look_up(const struct api_input *input, const char *name)
+{
+	if (!name)
+		return input->n ? &input->files[input->chosen] : NULL;
+	for (size_t i = 0; i < input->n; i++)
+		if (strcmp(input->files[i].name, name) == 0)
+			return &input->files[i];
+	return NULL;
+}
+
 /* The file meant by the arguments (input, [name]), or NULL with nil and an error pushed. */
 /* [-0, +0|2, e] */
 static const struct api_file *find_file(lua_State *L, const struct api_input *input)
 {
 	const char *name = luaL_optstring(L, 3, NULL);
-	const struct api_file *file = NULL;
+	const struct api_file *file = look_up(input, name);
 	const char *message;
 
-	if (!name && input->n)
-		file = &input->files[input->chosen];
-	for (size_t i = 0; name && i < input->n; i++)
-		if (strcmp(input->files[i].name, name) == 0)
-			file = &input->files[i];
-	if (file && file->fd >= 0 && file->size <= READ_LIMIT)
+	if (file && file->fd >= 0)
 		return file;
 	if (!file) {
 		message =
@@ -122,14 +128,22 @@ static const struct api_file *find_file(lua_State *L, const struct api_input *in
 	} else if (file->is_dir) {
 		message = lua_pushfstring(L, "'%s' is a directory", file->name);
 		push_failure(L, "is_directory", input->name, file->name, message);
-	} else if (file->fd < 0) {
+	} else {
 		message = lua_pushfstring(L, "'%s' %s", file->name, why_not(file));
 		push_failure(L, "not_opened", input->name, file->name, message);
-	} else {
-		message = lua_pushfstring(L, "'%s' is larger than 64 MiB", file->name);
-		push_failure(L, "too_large", input->name, file->name, message);
 	}
 	return NULL;
+}
+
+/* Push nil and an error if 'len' bytes are too much at a time. [-0, +0|2, m] */
+static bool is_too_large(lua_State *L, const struct api_input *input, const struct api_file *file,
+			 int64_t len)
+{
+	if (len <= READ_LIMIT)
+		return false;
+	push_failure(L, "too_large", input->name, file->name,
+		     lua_pushfstring(L, "'%s' is larger than 64 MiB", file->name));
+	return true;
 }
 
 /* ---- ctx:has, list, lines, read ---- */
@@ -164,28 +178,44 @@ static int ctx_list(lua_State *L)
 	return 1;
 }
 
-/* [-0, +1, e] */
-static int ctx_lines(lua_State *L)
+/* The iterator over the file called 'name'; the needles begin at 'first'. [-0, +1, e] */
+static int push_lines(lua_State *L, const char *method, const char *name, int first)
 {
-	const struct api_input *input = check_input(L, "lines");
-	const struct api_file *file = input->n ? &input->files[input->chosen] : NULL;
+	const struct api_input *input = check_input(L, method);
+	const struct api_file *file = look_up(input, name);
 
+	if (!file && name)
+		luaL_error(L, "ctx:%s: input '%s' has no file '%s'", method, input->name, name);
 	if (!file)
-		luaL_error(L, "ctx:lines: input '%s' matches no file; ask ctx:has first",
+		luaL_error(L, "ctx:%s: input '%s' matches no file; ask ctx:has first", method,
 			   input->name);
 	if (file->fd < 0)
-		luaL_error(L, "ctx:lines: '%s' %s", file->name, why_not(file));
-	lines_push(L, file->fd, 3, lua_gettop(L));
+		luaL_error(L, "ctx:%s: '%s' %s", method, file->name, why_not(file));
+	lines_push(L, file->fd, first, lua_gettop(L));
 	return 1;
 }
 
-/* Up to 'len' bytes of the file to 'out'; how many there were. [-0, +0, v] */
-static size_t read_all(lua_State *L, const struct api_file *file, char *out, size_t len)
+/* [-0, +1, e] */
+static int ctx_lines(lua_State *L)
+{
+	return push_lines(L, "lines", NULL, 3);
+}
+
+/* [-0, +1, e] */
+static int ctx_lines_of(lua_State *L)
+{
+	check_input_name(L, "lines_of");
+	return push_lines(L, "lines_of", luaL_optstring(L, 3, NULL), 4);
+}
+
+/* Up to 'len' bytes of the file from 'offset' on to 'out'; how many there were. [-0, +0, v] */
+static size_t read_part(lua_State *L, const struct api_file *file, int64_t offset, char *out,
+			size_t len)
 {
 	size_t got = 0;
 
 	while (got < len) {
-		ssize_t n = pread(file->fd, out + got, len - got, (off_t)got);
+		ssize_t n = pread(file->fd, out + got, len - got, (off_t)(offset + (int64_t)got));
 
 		if (n < 0 && errno == EINTR)
 			continue; /* not reached by tests: a worker has no handler of signals */
@@ -198,23 +228,42 @@ static size_t read_all(lua_State *L, const struct api_file *file, char *out, siz
 	return got;
 }
 
-/* Push the content of a file. [-0, +1, e] */
-static void push_content(lua_State *L, const struct api_file *file)
+/* Push a part of a file: fewer bytes than 'len' if it has shrunk meanwhile. [-0, +1, e] */
+static void push_part(lua_State *L, const struct api_file *file, int64_t offset, size_t len)
 {
 	luaL_Buffer buffer;
-	char *out = luaL_buffinitsize(L, &buffer, (size_t)file->size);
+	char *out = luaL_buffinitsize(L, &buffer, len);
 
-	luaL_pushresultsize(&buffer, read_all(L, file, out, (size_t)file->size));
+	luaL_pushresultsize(&buffer, read_part(L, file, offset, out, len));
+}
+
+/* An optional count of bytes at 'index'; 'absent' stands for none. [-0, +0, v] */
+static int64_t check_bytes(lua_State *L, int index, const char *what, int64_t absent)
+{
+	lua_Integer value = luaL_optinteger(L, index, absent);
+
+	if (value < 0)
+		luaL_error(L, "ctx:read: %s %I is less than 0", what, (LUAI_UACINT)value);
+	return value;
 }
 
 /* [-0, +1..2, e] */
 static int ctx_read(lua_State *L)
 {
-	const struct api_file *file = find_file(L, check_input(L, "read"));
+	const struct api_input *input = check_input(L, "read");
+	int64_t offset = check_bytes(L, 4, "offset", 0);
+	int64_t len = check_bytes(L, 5, "length", INT64_MAX);
+	const struct api_file *file = find_file(L, input);
+	int64_t left;
 
 	if (!file)
 		return 2;
-	push_content(L, file);
+	left = offset < file->size ? file->size - offset : 0;
+	if (len > left)
+		len = left;
+	if (is_too_large(L, input, file, len))
+		return 2;
+	push_part(L, file, offset, (size_t)len);
 	return 1;
 }
 
@@ -287,9 +336,9 @@ static const char *push_text(lua_State *L, const struct api_input *input,
 	const char *text;
 
 	*file = find_file(L, input);
-	if (!*file)
+	if (!*file || is_too_large(L, input, *file, (*file)->size))
 		return NULL;
-	push_content(L, *file);
+	push_part(L, *file, 0, (size_t)(*file)->size);
 	text = lua_tolstring(L, -1, len);
 	if (!is_lfs_pointer(text, *len))
 		return text;
@@ -479,9 +528,9 @@ static void set_log(lua_State *L)
 void api_push_ctx(lua_State *L, const struct api *api, int base_index, int base_ctx_index)
 {
 	static const luaL_Reg methods[] = {
-		{ "has", ctx_has },   { "list", ctx_list }, { "lines", ctx_lines },
-		{ "read", ctx_read }, { "json", ctx_json }, { "yaml", ctx_yaml },
-		{ "csv", ctx_csv },   { NULL, NULL },
+		{ "has", ctx_has },	      { "list", ctx_list }, { "lines", ctx_lines },
+		{ "lines_of", ctx_lines_of }, { "read", ctx_read }, { "json", ctx_json },
+		{ "yaml", ctx_yaml },	      { "csv", ctx_csv },   { NULL, NULL },
 	};
 
 	luaL_newlib(L, methods);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,12 @@
 /* Names that all patterns of a plugin may match: each costs some system calls and a line of the
  * request. */
 #define TOTAL_LIMIT ((size_t)4 * MATCH_LIMIT)
+
+/* Descriptors that we need ourselves while a worker is started: the record's, pipes, spare ones. */
+#define RESERVED_FDS 64
+
+/* As deep as any name of a pattern may lie. */
+#define MAX_LEVELS 32
 
 static const char *const log_patterns[] = { "*.log", "*.out", "log.txt" };
 
@@ -122,7 +129,8 @@ static int find_input(struct input *input, const struct plugin_input *declared,
 	int result = is_log ? find_logs(call, &names, err)
 			    : path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, &names, err);
 
-	*input = (struct input){ .name = declared->name };
+	*input = (struct input){ .name = declared->name,
+				 .is_tree = has_prefix(declared->pattern, "**/") };
 	input->files = xcalloc(names.n + 1, sizeof(*input->files));
 	for (size_t i = 0; i < names.n && result == 0; i++) {
 		int is_there = look_at(call->dirfd, names.v[i], &input->files[input->n], err);
@@ -135,7 +143,18 @@ static int find_input(struct input *input, const struct plugin_input *declared,
 	return result;
 }
 
-static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
+/* How many files may be handed to a worker here. */
+static size_t max_files(void)
+{
+	struct rlimit limit;
+	rlim_t n = SPAWN_MAX_PASSED + RESERVED_FDS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n)
+		n = limit.rlim_cur;
+	return n > RESERVED_FDS ? (size_t)n - RESERVED_FDS : 0;
+}
+
+static void open_file(struct inputs *inputs, struct input_file *file, int dirfd, size_t limit)
 {
 	struct err err = ERR_INIT;
 	struct stat st;
@@ -146,7 +165,7 @@ static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 	file->why = "is not a regular file";
 	if (!file->is_regular)
 		return;
-	if (inputs->n_fds == SPAWN_MAX_PASSED) {
+	if (inputs->n_fds >= limit) {
 		file->why = "was not opened: too many files match";
 		return;
 	}
@@ -161,14 +180,38 @@ static void open_file(struct inputs *inputs, struct input_file *file, int dirfd)
 	inputs->fds[inputs->n_fds++] = fd;
 }
 
+static int level_of(const char *name)
+{
+	int level = 0;
+
+	for (; (name = strchr(name, '/')); name++)
+		level++;
+	return level;
+}
+
+/* The files of one input that lie 'level' directories down. */
+static void open_level(struct inputs *inputs, struct input *input, int level, int dirfd,
+		       size_t limit)
+{
+	for (size_t i = 0; i < input->n; i++)
+		if (level_of(input->files[i].name) == level)
+			open_file(inputs, &input->files[i], dirfd, limit);
+}
+
 static void open_files(struct inputs *inputs, int dirfd)
 {
+	size_t limit = max_files();
+
 	for (size_t i = 0; i < inputs->n; i++)
-		if (inputs->v[i].n)
-			open_file(inputs, &inputs->v[i].files[inputs->v[i].chosen], dirfd);
+		if (inputs->v[i].n && !inputs->v[i].is_tree)
+			open_file(inputs, &inputs->v[i].files[inputs->v[i].chosen], dirfd, limit);
 	for (size_t i = 0; i < inputs->n; i++)
-		for (size_t k = inputs->v[i].n; k-- > 0;)
-			open_file(inputs, &inputs->v[i].files[k], dirfd);
+		for (size_t k = inputs->v[i].n; !inputs->v[i].is_tree && k-- > 0;)
+			open_file(inputs, &inputs->v[i].files[k], dirfd, limit);
+	for (int level = 0; level < MAX_LEVELS; level++)
+		for (size_t i = 0; i < inputs->n; i++)
+			if (inputs->v[i].is_tree)
+				open_level(inputs, &inputs->v[i], level, dirfd, limit);
 }
 
 static int missing(const struct plugin_plan *plan, const struct plugin_input *declared,

@@ -2,8 +2,9 @@
  * inputs - find and open what a plugin declared, so that its worker need not.
  *
  * Patterns are expanded beneath the stage directory; the worker gets descriptors.
- * There are few (SPAWN_MAX_PASSED): the file that each input stands for comes
- * first, then the others from the last to the first.
+ * There are few (SPAWN_MAX_PASSED, and what RLIMIT_NOFILE leaves): the file that
+ * each input stands for comes first, then the others from the last to the first,
+ * then the files of patterns that match at any depth, the shallow first.
  */
 #ifndef SCRIPT_INPUTS_H
 #define SCRIPT_INPUTS_H
@@ -27,6 +28,7 @@ struct input {
 	struct input_file *files;
 	size_t n;
 	size_t chosen;
+	bool is_tree; /* its pattern matches at any depth */
 };
 
 struct inputs {

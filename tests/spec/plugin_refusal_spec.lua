@@ -189,24 +189,124 @@ describe("what a plugin meets", function()
 		assert.same({ code = "bad_yaml" }, result.planned)
 	end)
 
-	it("reads only so many files at once", function()
-		local files = {}
-		for i = 1, 300 do
-			files[("f%03d"):format(i)] = tostring(i)
-		end
-		local result = extract_made([[
-			M.inputs = { f = "f*" }
-			function M.extract(ctx)
-				local n, why = 0, nil
-				for _, file in ipairs(ctx:list("f")) do
-					local text, err = ctx:read("f", file.name)
+	local COUNT = [[
+		M.inputs = { %s }
+		function M.extract(ctx)
+			local n, why = 0, nil
+			for _, input in ipairs({ "named", "tree" }) do
+				for _, file in ipairs(ctx:list(input)) do
+					local text, err = ctx:read(input, file.name)
 					n = n + (text and 1 or 0)
 					why = why or err and err.message
 				end
-				return { planned = { n = n, why = why } }
-			end]], files)
-		assert.equal(128, result.planned.n)
-		assert.equal("'f001' was not opened: too many files match", result.planned.why)
+			end
+			return { planned = { n = n, why = why } }
+		end]]
+
+	-- Shell text that is run in the stage directory first.
+	local function within(command)
+		return ("(cd '%s/in' && %s); "):format(worker.dir(), command)
+	end
+
+	local function numbered(count)
+		return within(("for i in $(seq -w 1 %d); do echo $i >f$i; done"):format(count))
+	end
+
+	it("reads only so many files at once", function()
+		local result = extract_made(COUNT:format("named = 'f*', tree = 'none?'"), {},
+			numbered(1000))
+		assert.equal(900, result.planned.n)
+		assert.equal("'f0001' was not opened: too many files match", result.planned.why)
+	end)
+
+	it("reads fewer where fewer may be open", function()
+		local result = extract_made(COUNT:format("named = 'f*', tree = 'none?'"), {},
+			numbered(300) .. "ulimit -Sn 256; ")
+		assert.equal(256 - 64, result.planned.n)
+	end)
+
+	it("reads the files that are named before those of a tree, and the shallow before the deep",
+		function()
+			local files = { ["a/a/deep"] = "1", ["a/flat"] = "2", ["a/a/named"] = "3" }
+			local result = extract_made(COUNT:format("named = 'a/a/named', tree = '**/*?'"), files,
+				numbered(120) .. "ulimit -Sn 186; ")
+			assert.same({ n = 1 + 121, why = "'a/a/deep' was not opened: too many files match" },
+				result.planned)
+		end)
+
+	it("sees a tree without what is hidden, a FIFO, or a link that leads out", function()
+		local files = { ["a/b/c.json"] = "1", [".git/x.json"] = "2", ["d.json"] = "3" }
+		local body = [[
+			M.inputs = { tree = "**/*?" }
+			function M.extract(ctx)
+				local names = {}
+				for _, file in ipairs(ctx:list("tree")) do
+					names[#names + 1] = file.name .. "=" .. tostring((ctx:read("tree", file.name)))
+				end
+				return { planned = { names = table.concat(names, " ") } }
+			end]]
+		local result = extract_made(body, files,
+			within("ln -sf /etc/passwd out; mkfifo pipe; ln -sfn / root"))
+		assert.equal("a/b/c.json=1 d.json=3 pipe=nil", result.planned.names)
+	end)
+
+	it("reads a part of a file", function()
+		local body = [[
+			M.inputs = { f = "f" }
+			function M.extract(ctx)
+				local function show(...)
+					local text, err = ctx:read("f", ...)
+					return text or err.code .. ": " .. err.message
+				end
+				return { planned = { all = show(), from = show("f", 7), part = show("f", 2, 3),
+					beyond = show("f", 100, 5), far = show(nil, math.maxinteger, math.maxinteger),
+					none = show("f", 3, 0), other = show("g", 0, 1) } }
+			end]]
+		assert.same({ all = "0123456789", from = "789", part = "234", beyond = "", far = "", none = "",
+			other = "no_data: input 'f' has no file 'g'" },
+			extract_made(body, { f = "0123456789" }).planned)
+	end)
+
+	it("reads a part of a file that is larger than what may be read at once", function()
+		local result = extract_made([[
+			M.inputs = { f = "f" }
+			function M.extract(ctx)
+				local text, err = ctx:read("f")
+				return { planned = { part = ctx:read("f", nil, 70 * 1024 * 1024, 9), code = err.code,
+					whole = text, json = select(2, ctx:json("f")).code } }
+			end]], { f = "" }, within("truncate -s 73400320 f; printf end >>f"))
+		assert.same({ part = "end", code = "too_large", json = "too_large" }, result.planned)
+	end)
+
+	for call, message in pairs({
+		['ctx:read("f", nil, -1)'] = "ctx:read: offset -1 is less than 0",
+		['ctx:read("f", nil, 0, -5)'] = "ctx:read: length -5 is less than 0",
+		['ctx:read("f", nil, 1.5)'] = "number has no integer representation",
+		['ctx:read("f", {})'] = "string expected, got table",
+		['ctx:lines_of("f", "g")'] = "ctx:lines_of: input 'f' has no file 'g'",
+		['ctx:lines_of("g")'] = "ctx:lines_of: no input 'g' is declared",
+		['ctx.lines_of("f")'] = "call it with a colon: ctx:lines_of(...)",
+		['ctx:lines_of("f", "f", "")'] = "a needle cannot be empty",
+	}) do
+		it("refuses " .. call, function()
+			local answer = extract_made("M.inputs = { f = 'f' } function M.extract(ctx) return "
+				.. call .. " end", { f = "x" })
+			assert_message(message, answer)
+		end)
+	end
+
+	it("gives the lines of a file that is named", function()
+		local result = extract_made([[
+			M.inputs = { f = "*.txt" }
+			function M.extract(ctx)
+				local out = {}
+				for line, number in ctx:lines_of("f", "a.txt", "x") do
+					out[#out + 1] = number .. line
+				end
+				for line in ctx:lines_of("f", nil) do out[#out + 1] = line end
+				return { planned = { text = table.concat(out, " ") } }
+			end]], { ["a.txt"] = "x1\ny\nx2\n", ["b.txt"] = "z\n" })
+		assert.equal("1x1 3x2 z", result.planned.text)
 	end)
 
 	it("gets the log that the user named, wherever it lies", function()
