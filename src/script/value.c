@@ -3,6 +3,7 @@
 #include "script/value.h"
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -23,6 +24,16 @@ struct key {
 	size_t len;
 	int slot;
 };
+
+static int max_depth(enum value_kind kind)
+{
+	return kind == VALUE_READING ? VALUE_MAX_READING_DEPTH : VALUE_MAX_DEPTH;
+}
+
+static size_t max_keys(enum value_kind kind)
+{
+	return kind == VALUE_READING ? VALUE_MAX_READING_KEYS : VALUE_MAX_KEYS;
+}
 
 /* [-0, +0, -] */
 void value_describe(lua_State *L, int index, struct str *out)
@@ -62,6 +73,15 @@ static int refuse(struct writer *w, int index, const char *what)
 static int refuse_path(struct writer *w, const char *what)
 {
 	return err_set(w->err, ERR_PLUGIN, "%.300s, %s", w->path.buf, what);
+}
+
+/* One key or element more; -1 if it is one too many. */
+static int count_key(struct writer *w)
+{
+	if (++w->keys <= max_keys(w->kind))
+		return 0;
+	return err_set(w->err, ERR_PLUGIN, "%.300s, more than %zu keys in all", w->path.buf,
+		       max_keys(w->kind));
 }
 
 static void add_number(struct writer *w, int index)
@@ -115,8 +135,8 @@ static int push_keys(struct writer *w, int table)
 		if (lua_type(w->L, -1) != LUA_TSTRING)
 			return refuse_path(w, "a table with keys that are neither all names nor 1, "
 					      "2, 3, ...");
-		if (++w->keys > VALUE_MAX_KEYS)
-			return refuse_path(w, "more than 1024 keys in all");
+		if (count_key(w) < 0)
+			return -1;
 		if (!lua_checkstack(w->L, 8))
 			/* not reached by tests: memory that ends within a few slots */
 			return refuse_path(w, "too large for the memory that is left");
@@ -163,7 +183,7 @@ static int add_object(struct writer *w, int table, int depth)
 			keys[i].slot = base + 1 + i;
 			keys[i].name = lua_tolstring(w->L, keys[i].slot, &keys[i].len);
 		}
-		qsort(keys, (size_t)n, sizeof(*keys), compare_keys);
+		sort_array(keys, (size_t)n, sizeof(*keys), compare_keys);
 		str_addch(w->out, '{');
 		for (int i = 0; i < n && result == 0; i++) {
 			if (i)
@@ -188,8 +208,8 @@ static int add_array(struct writer *w, int table, size_t n, int depth)
 	for (size_t i = 1; i <= n; i++) {
 		int result;
 
-		if (++w->keys > VALUE_MAX_KEYS)
-			return refuse_path(w, "more than 1024 keys in all");
+		if (count_key(w) < 0)
+			return -1;
 		str_addf(&w->path, "[%zu]", i);
 		if (i > 1)
 			str_addch(w->out, ',');
@@ -226,8 +246,10 @@ static int add_table(struct writer *w, int index, int depth)
 {
 	size_t n = (size_t)lua_rawlen(w->L, index);
 
-	if (depth >= VALUE_MAX_DEPTH)
-		return refuse_path(w, "nested deeper than 8 (does the table contain itself?)");
+	if (depth >= max_depth(w->kind))
+		return err_set(w->err, ERR_PLUGIN,
+			       "%.300s, nested deeper than %d (does the table contain itself?)",
+			       w->path.buf, max_depth(w->kind));
 	if (!lua_checkstack(w->L, 16))
 		/* not reached by tests: memory that ends within a few slots */
 		return refuse_path(w, "too large for the memory that is left");
@@ -238,7 +260,7 @@ static int add_table(struct writer *w, int index, int depth)
 
 static int add_value(struct writer *w, int index, int depth)
 {
-	bool any = w->kind == VALUE_ANY;
+	bool any = w->kind != VALUE_NUMBERS;
 
 	if (w->out->len - w->start > VALUE_MAX_TEXT)
 		return refuse_path(w, "more than 1 MiB in all");
@@ -308,11 +330,11 @@ static int check_container(struct reader *r, size_t token, int depth)
 {
 	bool is_object = json_type(r->doc, token) == JSON_OBJECT;
 
-	if (depth >= VALUE_MAX_DEPTH)
+	if (depth >= max_depth(r->kind))
 		return err_set(r->err, ERR_PLUGIN, "%s: nested too deep", r->what);
 	for (size_t i = json_first(r->doc, token); i != JSON_NONE;
 	     i = json_next(r->doc, token, i)) {
-		if (++r->keys > VALUE_MAX_KEYS)
+		if (++r->keys > max_keys(r->kind))
 			return err_set(r->err, ERR_PLUGIN, "%s: too many keys", r->what);
 		if (is_object && has_control(r->doc, i))
 			return err_set(r->err, ERR_PLUGIN, "%s: a key with a control character",

@@ -15,9 +15,14 @@
 #define VALUE_MAX_STRING ((size_t)64 << 10)
 #define VALUE_MAX_TEXT ((size_t)1 << 20) /* of one value in all, as JSON */
 
+/* A reading is shown, never recorded: it may hold what a whole record may not. */
+#define VALUE_MAX_READING_DEPTH 16
+#define VALUE_MAX_READING_KEYS 16384
+
 enum value_kind {
 	VALUE_ANY,     /* numbers, strings, booleans, tables of them */
 	VALUE_NUMBERS, /* numbers and tables of them */
+	VALUE_READING, /* VALUE_ANY with more room */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include "sys/json.h"
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -376,7 +377,7 @@ static size_t duplicate_by_sorting(const struct json *doc, size_t object)
 	size_t n = collect_keys(doc, object, keys, &copies);
 	size_t found = JSON_NONE;
 
-	qsort(keys, n, sizeof(*keys), compare_keys);
+	sort_array(keys, n, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < n; i++) {
 		bool same = keys[i].len == keys[i - 1].len &&
 			    memcmp(keys[i].text, keys[i - 1].text, keys[i].len) == 0;

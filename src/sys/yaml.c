@@ -3,6 +3,7 @@
 #include "sys/yaml.h"
 
 #include "base/mem.h"
+#include "base/sort.h"
 #include "base/utf8.h"
 #include "sys/json.h"
 
@@ -245,7 +246,7 @@ static int collect_keys(struct printer *p, struct fy_node *mapping, struct membe
 	while ((int)members->n < count && (pair = fy_node_mapping_iterate(mapping, &at)))
 		if (key_text(p, pair, &members->keys[members->n++]) < 0)
 			return -1;
-	qsort(members->keys, members->n, sizeof(*members->keys), compare_keys);
+	sort_array(members->keys, members->n, sizeof(*members->keys), compare_keys);
 	for (size_t i = 1; i < members->n; i++)
 		if (compare_keys(&members->keys[i - 1], &members->keys[i]) == 0)
 			return refuse(p, members->keys[i].node, "duplicate key");
