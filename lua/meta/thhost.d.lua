@@ -105,6 +105,14 @@
 ---@field planned table<string, integer>? `max_steps`, `num_epochs`; other counts under their own name
 ---@field sources table<string, string>? where each value was read: `steps`, `metrics.f1`, ...; begins
 ---  with "derived:" when it was computed
+---@field raw_hyperparams table<string, any>? as the training's own files have them
+---@field best th.ResultBest? the training's best moment
+---@field evidence table<string, "observed"|"declared"|"inferred"|"derived">? how a field is known:
+---  "steps", "dataset", "base_model", "metrics", ...
+---@field dataset string? name or path of the data, as the training had it
+---@field reading table? what was recognised: { recognised = { reader, title, score, why }[],
+---  reading = th.Reading, runs = string[] }; shown by `record --dry-run` and used by `adopt`, never
+---  recorded. Its limits are wider: depth 16, 16384 keys
 ---@field outcome "completed"|"completed_early"|"failed"|"interrupted"|"unknown"
 ---@field error string? with "failed" and "interrupted": the last line of the traceback or a sentence
 ---@field start_time string? ISO 8601; naive when the log prints local time
@@ -112,6 +120,18 @@
 --
 -- A training that failed or was interrupted still returns a table, with what is known: the host keeps
 -- it in the run's journal and never appends it. `nil, err` means that there is nothing to read.
+
+--- `best` of a result; no other members.
+---@class th.ResultBest
+---@field metric string?
+---@field value number?
+---@field mode "min"|"max"|nil which direction is better
+---@field step integer?
+---@field epoch number?
+---@field checkpoint string? as the source names it
+---@field checkpoint_name string? its last component
+---@field declared boolean? the source itself names the best; else it was derived from the values
+---@field unit string?
 
 --- Second argument of `hyperparams`.
 ---@class th.Raw

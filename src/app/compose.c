@@ -254,6 +254,9 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	    add_json(entry, "usage", context->usage, err) < 0 ||
 	    add_json(entry, "command", context->command, err) < 0 ||
 	    add_sources(entry, draft, err) < 0 ||
+	    add_json(entry, "raw_hyperparams", draft->result.raw_hyperparams, err) < 0 ||
+	    add_json(entry, "best", draft->result.best, err) < 0 ||
+	    add_json(entry, "evidence", draft->result.evidence, err) < 0 ||
 	    add_json(entry, "planned", draft->result.planned, err) < 0)
 		return -1;
 	return 0;

@@ -351,6 +351,12 @@ static void result_as_json(const struct plugin_plan *plan, const struct plugin_r
 	jsonw_pair_string(&w, "end_time", result->end_time);
 	add_raw(&w, "planned", result->planned);
 	add_raw(&w, "sources", result->sources);
+	add_raw(&w, "raw_hyperparams", result->raw_hyperparams);
+	add_raw(&w, "best", result->best);
+	add_raw(&w, "evidence", result->evidence);
+	if (result->dataset)
+		jsonw_pair_string(&w, "dataset", result->dataset);
+	add_raw(&w, "reading", result->reading);
 	add_raw(&w, "issues", result->issues);
 	jsonw_key(&w, "read");
 	jsonw_array(&w);

@@ -12,9 +12,15 @@ static const char *const design_keys[] = {
 
 /* The order in which additive members are printed. */
 static const char *const extra_keys[] = {
-	"run_id",	  "status",    "base_model", "final_checkpoint", "parents",
-	"inherited_from", "nonfinite", "git",	     "environment",	 "usage",
-	"command",	  "plugin",    "sources",    "planned",		 "dataset_digest",
+	"run_id",	  "status",
+	"base_model",	  "final_checkpoint",
+	"best",		  "parents",
+	"inherited_from", "raw_hyperparams",
+	"nonfinite",	  "git",
+	"environment",	  "usage",
+	"command",	  "plugin",
+	"sources",	  "evidence",
+	"planned",	  "dataset_digest",
 	"tags",		  "notes",
 };
 

@@ -189,7 +189,8 @@ void checker_look_into_entry(struct checker *c, size_t entry)
 		{ "run_id", "a string" },	  { "status", "a string" },
 		{ "inherited_from", "a string" }, { "nonfinite", "an object" },
 		{ "parents", "an array" },	  { "tags", "an array" },
-		{ "notes", "a string" },
+		{ "notes", "a string" },	  { "raw_hyperparams", "an object" },
+		{ "best", "an object" },	  { "evidence", "an object" },
 	};
 	const size_t *values = c->entry;
 	char *prefix = checker_entry_path(c, NULL);

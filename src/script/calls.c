@@ -212,7 +212,7 @@ static void take_failure(lua_State *L, struct calls *c, int index)
 
 /* ---- extract ---- */
 
-enum shape { NUMBERS, TABLE, COUNT, NUMBER, STRING, OUTCOME };
+enum shape { NUMBERS, TABLE, READING, COUNT, NUMBER, STRING, OUTCOME };
 
 static const struct {
 	const char *name;
@@ -222,6 +222,8 @@ static const struct {
 	{ "final_checkpoint", STRING }, { "base_model", STRING }, { "planned", TABLE },
 	{ "sources", TABLE },		{ "outcome", OUTCOME },	  { "error", STRING },
 	{ "start_time", STRING },	{ "end_time", STRING },	  { "resumed_from", COUNT },
+	{ "raw_hyperparams", TABLE },	{ "best", TABLE },	  { "evidence", TABLE },
+	{ "dataset", STRING },		{ "reading", READING },
 };
 
 static bool is_outcome(const char *text)
@@ -244,6 +246,7 @@ static const char *misshapen(lua_State *L, enum shape shape)
 	switch (shape) {
 	case NUMBERS:
 	case TABLE:
+	case READING:
 		return type == LUA_TTABLE && lua_rawlen(L, -1) == 0 ? ""
 								    : "must be a table of names";
 	case COUNT:
@@ -282,6 +285,9 @@ static int refuse(lua_State *L, struct calls *c, const char *name, const char *w
 /* Append "NAME":VALUE of the field on top. [-0, +0, -] */
 static int add_field(lua_State *L, struct calls *c, const char *name, enum shape shape)
 {
+	enum value_kind kind = shape == NUMBERS	  ? VALUE_NUMBERS
+			       : shape == READING ? VALUE_READING
+						  : VALUE_ANY;
 	struct err err = ERR_INIT;
 	const char *what = misshapen(L, shape);
 
@@ -292,8 +298,7 @@ static int add_field(lua_State *L, struct calls *c, const char *name, enum shape
 		str_addf(&c->result, "%lld", lua_tointeger(L, -1));
 		return 0;
 	}
-	if (value_to_json(L, -1, name, shape == NUMBERS ? VALUE_NUMBERS : VALUE_ANY, &c->result,
-			  &err) < 0)
+	if (value_to_json(L, -1, name, kind, &c->result, &err) < 0)
 		return fail(c, err.msg);
 	return 0;
 }
@@ -389,9 +394,10 @@ static int hyperparams_body(lua_State *L)
 /* Push the entry as it would be recorded: { dataset, steps, epochs, metrics, ... }. [-0, +1, m] */
 static void push_entry(lua_State *L, struct calls *c)
 {
-	static const char *const taken[] = { "steps",	"epochs",	    "metrics",
-					     "outcome", "final_checkpoint", "base_model",
-					     "planned", "start_time",	    "end_time" };
+	static const char *const taken[] = {
+		"steps",   "epochs",	 "metrics",  "outcome", "final_checkpoint", "base_model",
+		"planned", "start_time", "end_time", "best",	"raw_hyperparams",
+	};
 
 	if (c->entry != JSON_NONE) {
 		value_push(L, c->request, c->entry, &c->scratch);

@@ -293,10 +293,12 @@ int plugin_check_file(const struct plugin_set *set, const char *path, struct plu
 
 void plugin_result_release(struct plugin_result *result)
 {
-	char *texts[] = { result->metrics,	    result->hyperparams, result->epochs,
-			  result->final_checkpoint, result->base_model,	 result->planned,
-			  result->sources,	    result->outcome,	 result->error,
-			  result->start_time,	    result->end_time,	 result->issues };
+	char *texts[] = { result->metrics,	    result->hyperparams,     result->epochs,
+			  result->final_checkpoint, result->base_model,	     result->planned,
+			  result->sources,	    result->raw_hyperparams, result->best,
+			  result->evidence,	    result->dataset,	     result->reading,
+			  result->outcome,	    result->error,	     result->start_time,
+			  result->end_time,	    result->issues };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
@@ -321,15 +323,102 @@ static int take_object(const struct json *doc, size_t object, const char *key, e
 	return 0;
 }
 
+static bool is_one_of(const char *text, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(words[i], text) == 0)
+			return true;
+	return false;
+}
+
 static bool is_outcome(const char *text)
 {
 	static const char *const words[] = { "completed", "completed_early", "failed",
 					     "interrupted", "unknown" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcmp(words[i], text) == 0)
-			return true;
-	return false;
+	return is_one_of(text, words, ARRAY_SIZE(words));
+}
+
+/* Each value of the object must be one of the words. */
+static int check_evidence(const struct json *doc, size_t object, struct err *err)
+{
+	static const char *const words[] = { "observed", "declared", "inferred", "derived" };
+	int result = 0;
+
+	for (size_t i = json_first(doc, object); i != JSON_NONE && result == 0;
+	     i = json_next(doc, object, i)) {
+		char *key = json_string_copy(doc, i);
+		char *word = json_string_copy(doc, i + 1);
+
+		if (!word || !is_one_of(word, words, ARRAY_SIZE(words)))
+			result = err_set(err, ERR_PLUGIN,
+					 "evidence.%.100s: must be observed, declared, inferred or "
+					 "derived",
+					 key);
+		free(key);
+		free(word);
+	}
+	return result;
+}
+
+static bool is_mode(const struct json *doc, size_t token)
+{
+	return json_string_is(doc, token, "min") || json_string_is(doc, token, "max");
+}
+
+static bool is_text(const struct json *doc, size_t token)
+{
+	return json_is(doc, token, JSON_STRING);
+}
+
+static bool is_number(const struct json *doc, size_t token)
+{
+	return json_is_number(doc, token) || json_is(doc, token, JSON_NONFINITE);
+}
+
+static bool is_flag(const struct json *doc, size_t token)
+{
+	return json_is(doc, token, JSON_TRUE) || json_is(doc, token, JSON_FALSE);
+}
+
+static bool is_step(const struct json *doc, size_t token)
+{
+	int64_t value;
+
+	return json_int64(doc, token, &value) == 0 && value >= 0;
+}
+
+/* The members that 'best' may have, each of its type. */
+static int check_best(const struct json *doc, size_t object, struct err *err)
+{
+	static const struct {
+		const char *name;
+		bool (*fits)(const struct json *doc, size_t token);
+		const char *wanted;
+	} members[] = {
+		{ "metric", is_text, "a string" },
+		{ "value", is_number, "a number" },
+		{ "mode", is_mode, "min or max" },
+		{ "step", is_step, "a whole number, 0 or more" },
+		{ "epoch", is_number, "a number" },
+		{ "checkpoint", is_text, "a string" },
+		{ "checkpoint_name", is_text, "a string" },
+		{ "declared", is_flag, "true or false" },
+		{ "unit", is_text, "a string" },
+	};
+
+	for (size_t i = json_first(doc, object); i != JSON_NONE; i = json_next(doc, object, i)) {
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(members) && !json_string_is(doc, i, members[k].name))
+			k++;
+		if (k == ARRAY_SIZE(members))
+			return err_set(err, ERR_PLUGIN, "best: an unknown member");
+		if (!members[k].fits(doc, i + 1))
+			return err_set(err, ERR_PLUGIN, "best.%s: must be %s", members[k].name,
+				       members[k].wanted);
+	}
+	return 0;
 }
 
 /* What becomes part of a path, an environment variable or a reference. */
@@ -343,6 +432,8 @@ static int check_places(const struct plugin_result *result, struct err *err)
 		return err_set(err, ERR_PLUGIN, "%s", why.msg);
 	if (base && utf8_has_control(base, strlen(base)))
 		return err_set(err, ERR_PLUGIN, "base_model: it has a control character in it");
+	if (result->dataset && utf8_has_control(result->dataset, strlen(result->dataset)))
+		return err_set(err, ERR_PLUGIN, "dataset: it has a control character in it");
 	return 0;
 }
 
@@ -377,6 +468,7 @@ static int take_scalars(const struct json *doc, size_t at, struct plugin_result 
 		out->epochs = json_raw_copy(doc, epochs);
 	out->final_checkpoint = text_of(doc, at, "final_checkpoint");
 	out->base_model = text_of(doc, at, "base_model");
+	out->dataset = text_of(doc, at, "dataset");
 	out->outcome = text_of(doc, at, "outcome");
 	out->error = text_of(doc, at, "error");
 	out->start_time = text_of(doc, at, "start_time");
@@ -389,6 +481,33 @@ static int take_scalars(const struct json *doc, size_t at, struct plugin_result 
 	return check_places(out, err);
 }
 
+static int take_objects(const struct json *doc, size_t at, struct plugin_result *out,
+			struct err *err)
+{
+	struct {
+		const char *key;
+		enum value_kind kind;
+		char **text;
+	} objects[] = {
+		{ "metrics", VALUE_NUMBERS, &out->metrics },
+		{ "planned", VALUE_ANY, &out->planned },
+		{ "sources", VALUE_ANY, &out->sources },
+		{ "raw_hyperparams", VALUE_ANY, &out->raw_hyperparams },
+		{ "best", VALUE_ANY, &out->best },
+		{ "evidence", VALUE_ANY, &out->evidence },
+		{ "reading", VALUE_READING, &out->reading },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
+		if (take_object(doc, at, objects[i].key, objects[i].kind, objects[i].text, err) < 0)
+			return -1;
+	if (out->best && check_best(doc, json_member(doc, at, "best"), err) < 0)
+		return -1;
+	if (out->evidence && check_evidence(doc, json_member(doc, at, "evidence"), err) < 0)
+		return -1;
+	return 0;
+}
+
 /* Nothing that a worker says is trusted: all is checked once more here. */
 static int take_result(const struct exchange *x, struct plugin_result *out, struct err *err)
 {
@@ -396,9 +515,7 @@ static int take_result(const struct exchange *x, struct plugin_result *out, stru
 	size_t at = json_member(doc, 0, "result");
 	size_t issues = json_member(doc, 0, "issues");
 
-	if (take_object(doc, at, "metrics", VALUE_NUMBERS, &out->metrics, err) < 0 ||
-	    take_object(doc, at, "planned", VALUE_ANY, &out->planned, err) < 0 ||
-	    take_object(doc, at, "sources", VALUE_ANY, &out->sources, err) < 0 ||
+	if (take_objects(doc, at, out, err) < 0 ||
 	    take_object(doc, 0, "hyperparams", VALUE_ANY, &out->hyperparams, err) < 0 ||
 	    take_scalars(doc, at, out, err) < 0)
 		return err_prefix(err, "plugin '%s' (%s)", x->plugins[0]->name,

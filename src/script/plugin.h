@@ -155,6 +155,11 @@ struct plugin_result {
 	char *base_model;
 	char *planned;
 	char *sources;
+	char *raw_hyperparams; /* object: as the training's own files have them */
+	char *best;	       /* object: metric, value, mode, step, epoch, checkpoint, ... */
+	char *evidence;	       /* object: field -> "observed", "declared", "inferred", "derived" */
+	char *dataset;	       /* name or path of the data, as the training had it */
+	char *reading;	       /* object: what was recognised, to be shown, never recorded */
 	char *outcome; /* "completed", "completed_early", "failed", "interrupted", "unknown" */
 	char *error;   /* what the training failed with, if it did */
 	char *start_time;

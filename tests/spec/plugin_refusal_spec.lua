@@ -99,6 +99,21 @@ describe("an answer that is wrong", function()
 		["return { planned = { x = ('x'):rep(70000) } }"] = "planned.x, a string of more than 64 KiB",
 		["return { planned = { x = 'a\\0b' } }"] = "planned.x, a string with a zero byte in it",
 		["return { planned = { ['a\\nb'] = 1 } }"] = "a key with a control character in it",
+		["return { best = { value = '1' } }"] = "best.value: must be a number",
+		["return { best = { mode = 'up' } }"] = "best.mode: must be min or max",
+		["return { best = { step = 1.5 } }"] = "best.step: must be a whole number, 0 or more",
+		["return { best = { declared = 1 } }"] = "best.declared: must be true or false",
+		["return { best = { name = 'x' } }"] = "best: an unknown member",
+		["return { best = 3 }"] = "best = 3; must be a table of names",
+		["return { evidence = { steps = 'guessed' } }"] =
+			"evidence.steps: must be observed, declared, inferred or derived",
+		["return { evidence = { steps = 1 } }"] = "evidence.steps: must be observed",
+		["return { dataset = 1 }"] = "dataset = 1; must be a string",
+		["return { dataset = 'a\\nb' }"] = "dataset: it has a control character in it",
+		["return { raw_hyperparams = { 1 } }"] = "must be a table of names",
+		["local t = {} t.t = t return { reading = t }"] = "nested deeper than 16",
+		["local t = {} for i = 1, 16385 do t[i] = i end return { reading = { t = t } }"] =
+			"more than 16384 keys in all",
 		["local t = {} t.t = t return { planned = t }"] = "nested deeper than 8",
 		["return string.format('%s', require('cjson').null), ctx.nothing"] = "ctx has no field 'nothing'",
 		["ctx:has()"] = "ctx:has: expected the name of an input, got no value",
@@ -157,6 +172,23 @@ describe("what a plugin meets", function()
 		assert.same({ n = 1 }, result.metrics)
 	end)
 
+	it("may say more than a record holds", function()
+		local result = extract_made([[function M.extract()
+			local raw, list = {}, {}
+			for i = 1, 1000 do raw["key/" .. i] = i end
+			for i = 1, 2000 do list[i] = i end
+			return { metrics = { f1 = 0.5 }, raw_hyperparams = raw, dataset = "data/hrds",
+				best = { metric = "f1", value = 0/0, mode = "max", step = 3, declared = true },
+				evidence = { steps = "observed" }, reading = { runs = list } }
+		end]])
+		assert.is_nil(result.error, worker.message(result))
+		assert.equal(1000, result.raw_hyperparams["key/1000"])
+		assert.equal("data/hrds", result.dataset)
+		assert.equal(3, result.best.step)
+		assert.equal("observed", result.evidence.steps)
+		assert.equal(2000, #result.reading.runs)
+	end)
+
 	it("gets nil and why for a file that cannot be read", function()
 		local result = extract_made([[
 			M.inputs = { x = "d*/", big = "big" }
@@ -179,6 +211,20 @@ describe("what a plugin meets", function()
 		local result = extract_made('M.inputs = { x = "x" } function M.extract(ctx) return { planned = ctx:json("x") } end',
 			{ x = '{"a":true,"b":false}' })
 		assert.same({ a = true, b = false }, result.planned)
+	end)
+
+	it("reads JSON and YAML of many keys", function()
+		local json, yaml = {}, {}
+		for i = 1, 500 do
+			json[i], yaml[i] = ('"k%d":%d'):format(i, i), ("k%d: %d"):format(i, i)
+		end
+		local result = extract_made([[
+			M.inputs = { j = "j", y = "y" }
+			function M.extract(ctx)
+				return { metrics = { j = ctx:json("j").k500, y = ctx:yaml("y").k500 } }
+			end]], { j = "{" .. table.concat(json, ",") .. "}", y = table.concat(yaml, "\n") })
+		assert.is_nil(result.error, worker.message(result))
+		assert.same({ j = 500, y = 500 }, result.metrics)
 	end)
 
 	it("gets nil and why for YAML that is none", function()

@@ -134,6 +134,11 @@ static void write_result(struct jsonw *w, const struct plugin_result *r)
 	pair_text(w, "base_model", r->base_model);
 	pair_raw(w, "planned", r->planned);
 	pair_raw(w, "sources", r->sources);
+	pair_raw(w, "raw_hyperparams", r->raw_hyperparams);
+	pair_raw(w, "best", r->best);
+	pair_raw(w, "evidence", r->evidence);
+	pair_text(w, "dataset", r->dataset);
+	pair_raw(w, "reading", r->reading);
 	pair_text(w, "outcome", r->outcome);
 	pair_text(w, "failure", r->error);
 	pair_text(w, "start_time", r->start_time);
