@@ -205,7 +205,11 @@ end
 ---@return th.LineIterator
 function Folder:lines(name, ...)
 	local input, file = input_of(self, name)
-	if not input then
+	local readable, err = ask(self, "read", name, 0, 0)
+	if not readable then
+		if input then
+			self:warn(err.message) -- there, but not opened: ctx:lines_of would raise
+		end
 		return function() end
 	end
 	return self.ctx:lines_of(input, file.name, ...)
