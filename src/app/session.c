@@ -95,6 +95,7 @@ int session_plan(struct session *session, const char *stage, const char *dataset
 {
 	if (session_plugins(session, err) < 0)
 		return -1;
+	session->plugins.any_stage = session->options.any_stage;
 	warn_of_unused(&session->options.plugin_files, stage, dataset);
 	return plugin_describe(&session->plugins, stage, dataset, entry, plan, err);
 }
@@ -121,34 +122,50 @@ static void set_names(struct session *session, size_t n)
 	session->layout.stages.n = n;
 }
 
+static void add_stage(struct session *session, const struct stage_name *name)
+{
+	session->names = xreallocarray(session->names, session->n_names + 1, sizeof(*name));
+	session->names[session->n_names] = *name;
+	set_names(session, session->n_names + 1);
+}
+
 static void add_name(struct session *session, const struct plugin_plan *plan)
 {
-	struct stage_name *name;
+	struct stage_name name = { .stage = plan->stage,
+				   .dir = plan->dir,
+				   .model_name = plan->model_name };
 
-	session->names = xreallocarray(session->names, session->n_names + 1, sizeof(*name));
-	name = &session->names[session->n_names];
-	name->stage = plan->stage;
-	name->dir = plan->dir;
-	name->model_name = plan->model_name;
-	set_names(session, session->n_names + 1);
+	add_stage(session, &name);
+}
+
+static bool knows_stage(const struct session *session, const char *stage)
+{
+	for (size_t i = 0; i < session->n_names; i++)
+		if (strcmp(session->names[i].stage, stage) == 0)
+			return true;
+	return false;
 }
 
 void session_use_plan(struct session *session, const struct plugin_plan *plan)
 {
-	if (session->reports)
-		return; /* all stages are known already */
-	set_names(session, 0);
-	add_name(session, plan);
+	if (!session->reports)
+		set_names(session, 0);
+	if (!knows_stage(session, plan->stage))
+		add_name(session, plan);
 }
 
 int session_all_stages(struct session *session, struct err *err)
 {
+	struct stage_name used = { .stage = NULL };
+
 	if (session->reports)
 		return 0;
 	if (session_plugins(session, err) < 0 || session_layout(session, err) < 0)
 		return -1;
 	if (plugin_describe_all(&session->plugins, &session->reports, &session->n_reports, err) < 0)
 		return -1;
+	if (session->n_names)
+		used = session->names[0];
 	set_names(session, 0);
 	for (size_t i = 0; i < session->n_reports; i++) {
 		const struct plugin_report *report = &session->reports[i];
@@ -158,6 +175,8 @@ int session_all_stages(struct session *session, struct err *err)
 		else if (strcmp(report->file->kind, "stage") == 0 && !report->file->is_shadowed)
 			add_name(session, &report->plan);
 	}
+	if (used.stage && !knows_stage(session, used.stage)) /* the generic plugin serves it */
+		add_stage(session, &used);
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct session_options {
 	const char *config_file;  /* --config, or NULL */
 	const char *root;	  /* --root, or NULL */
 	struct strv plugin_files; /* --plugin, repeatable */
+	bool any_stage;		  /* --generic: a stage that nobody has described is meant so */
 };
 
 struct session {
@@ -43,7 +44,7 @@ int session_plan(struct session *session, const char *stage, const char *dataset
 /* The tree, opened without knowing any stage. */
 int session_layout(struct session *session, struct err *err);
 
-/* From now on the tree knows this one stage. */
+/* From now on the tree knows this stage, and those that it knew where all were described. */
 void session_use_plan(struct session *session, const struct plugin_plan *plan);
 
 /* Describe all plugins, so that the tree knows every stage. Broken plugins are warned of. */

@@ -35,6 +35,7 @@ static const struct option_spec options[] = {
 	{ "note", 0, "TEXT", "a note for the entry" },
 	{ "capture", 0, NULL, "also record git, host, GPU and Python as they are now" },
 	{ "json-input", 0, "FILE", "read the values from a JSON object; '-' is stdin" },
+	{ "generic", 0, NULL, "a stage that no plugin describes is meant, not a slip of the pen" },
 	{ "dry-run", 'n', NULL, "show the entry and write nothing" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -232,6 +233,7 @@ static int run_record(struct cli *cli, struct err *err)
 	int result;
 
 	values_init(&values);
+	cli->session.options.any_stage = option_given(&cli->options, "generic");
 	result = read_values(cli, &values, err);
 	if (result == 0)
 		result = draft_open(&draft, &cli->session, &values, false, err);

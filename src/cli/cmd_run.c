@@ -23,6 +23,7 @@ static const struct option_spec options[] = {
 	{ "no-record", 0, NULL, "run and keep the log, but append nothing" },
 	{ "no-progress", 0, NULL, "no status line" },
 	{ "strict", 0, NULL, "end with 125 if the training could not be recorded (run.strict)" },
+	{ "generic", 0, NULL, "a stage that no plugin describes is meant, not a slip of the pen" },
 	{ "dry-run", 'n', NULL, "show what would be run, where, and with which variables" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -210,6 +211,7 @@ static int run_run(struct cli *cli, struct err *err)
 
 	memset(&report, 0, sizeof(report));
 	values_init(&values);
+	cli->session.options.any_stage = option_given(&cli->options, "generic");
 	if (read_values(cli, &values, err) < 0)
 		goto usage;
 	if (run_training(&cli->session, &run, &report, err) < 0) {

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* In shorter names one letter makes another word. */
+#define SLIP_MIN_LENGTH 4
+
 static const struct {
 	const char *kind;
 	const char *subdir; /* of a plugin directory */
@@ -274,23 +277,79 @@ const struct plugin_file *plugin_find(const struct plugin_set *set, const char *
 	return NULL;
 }
 
-int plugin_unknown_stage(const struct plugin_set *set, const char *stage, struct err *err)
+static bool all_digits(const char *text, size_t len)
+{
+	return strspn(text, "0123456789") >= len;
+}
+
+/* Is 'word' 'known' with one letter more, less or other, or two that changed places? A number that
+ * differs is no slip: stage5 is not stage4. */
+static bool is_slip(const char *word, const char *known)
+{
+	size_t n = strlen(word);
+	size_t m = strlen(known);
+	size_t head = 0;
+	size_t tail = 0;
+
+	if (m < SLIP_MIN_LENGTH)
+		return false;
+	while (head < n && head < m && word[head] == known[head])
+		head++;
+	while (tail < n - head && tail < m - head && word[n - 1 - tail] == known[m - 1 - tail])
+		tail++;
+	n -= head + tail;
+	m -= head + tail;
+	word += head;
+	known += head;
+	if (n == 2 && m == 2 && (word[0] != known[1] || word[1] != known[0]))
+		return false;
+	if (n > 2 || m > 2 || (n == 2) != (m == 2))
+		return false;
+	return !all_digits(word, n) || !all_digits(known, m);
+}
+
+static int unknown_stage(const struct plugin_set *set, const char *stage, const char *slip_for,
+			 struct err *err)
 {
 	const char **names = xcalloc(set->n + 1, sizeof(*names));
-	const char *near;
+	const char *near = slip_for;
 	size_t n = 0;
 
 	for (size_t i = 0; i < set->n; i++)
 		if (strcmp(set->files[i].kind, "stage") == 0)
 			names[n++] = set->files[i].name;
-	near = nearest_word(stage, names, n);
+	if (!near)
+		near = nearest_word(stage, names, n);
 	err_set(err, ERR_NOT_FOUND, "unknown stage '%s'%s%s%s", stage,
 		near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-	err_hint(err, "%s",
-		 n ? "'thhost plugin list' shows all"
-		   : "no stage plugin was found; 'thhost plugin list' shows where was looked");
+	if (slip_for)
+		err_hint(err, "'thhost plugin list' shows all; --generic if a stage '%s' is meant",
+			 stage);
+	else
+		err_hint(err, "%s",
+			 n ? "'thhost plugin list' shows all"
+			   : "no stage plugin was found; 'thhost plugin list' shows where was "
+			     "looked");
 	free(names);
 	return -1;
+}
+
+const struct plugin_file *plugin_for_stage(const struct plugin_set *set, const char *stage,
+					   struct err *err)
+{
+	const struct plugin_file *file = plugin_find(set, "stage", stage);
+	const char *meant = NULL;
+
+	if (file)
+		return file;
+	for (size_t i = 0; i < set->n && !meant && !set->any_stage; i++)
+		if (strcmp(set->files[i].kind, "stage") == 0 && is_slip(stage, set->files[i].name))
+			meant = set->files[i].name;
+	if (!meant)
+		file = plugin_find(set, "stage", PLUGIN_GENERIC);
+	if (!file)
+		unknown_stage(set, stage, meant, err);
+	return file;
 }
 
 int source_locate(const char *path, struct plugin_file *out, struct err *err)

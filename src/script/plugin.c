@@ -155,6 +155,18 @@ static int check_dir(const struct plugin_plan *plan, struct err *err)
 	return err_set(err, ERR_PLUGIN, "plugin '%s' (%s): %s", plan->name, plan->path, why.msg);
 }
 
+/* A name that the generic plugin has only for itself: another stage that it serves has its own. */
+static char *name_or_stage(const struct exchange *x, size_t plan, const char *key)
+{
+	char *name = text_or_empty(&x->doc, plan, key);
+
+	if (!x->stage || strcmp(x->plugins[0]->name, PLUGIN_GENERIC) != 0 ||
+	    strcmp(name, PLUGIN_GENERIC) != 0)
+		return name;
+	free(name);
+	return xstrdup(x->stage);
+}
+
 static int read_plan(const struct exchange *x, struct plugin_plan *plan, struct err *err)
 {
 	const struct json *doc = &x->doc;
@@ -170,8 +182,8 @@ static int read_plan(const struct exchange *x, struct plugin_plan *plan, struct 
 	plan->path = xstrdup(x->plugins[0]->path);
 	plan->version = text_or_empty(doc, at, "version");
 	plan->summary = text_or_empty(doc, at, "summary");
-	plan->dir = text_or_empty(doc, at, "dir");
-	plan->model_name = text_or_empty(doc, at, "model_name");
+	plan->dir = name_or_stage(x, at, "dir");
+	plan->model_name = name_or_stage(x, at, "model_name");
 	plan->dataset_version = text_of(doc, at, "dataset_version");
 	if (x->n_plugins > 1)
 		plan->dataset_path = xstrdup(x->plugins[1]->path);
@@ -220,13 +232,13 @@ static int describe(struct exchange *x, struct plugin_plan *out, struct err *err
 int plugin_describe(const struct plugin_set *set, const char *stage, const char *dataset,
 		    const char *entry, struct plugin_plan *out, struct err *err)
 {
-	const struct plugin_file *file = plugin_find(set, "stage", stage);
+	const struct plugin_file *file = plugin_for_stage(set, stage, err);
 	const struct plugin_file *override = dataset ? plugin_find(set, "dataset", dataset) : NULL;
 	struct exchange x = EXCHANGE_INIT;
 
 	*out = (struct plugin_plan)PLUGIN_PLAN_INIT;
 	if (!file)
-		return plugin_unknown_stage(set, stage, err);
+		return -1;
 	x.limits = &set->limits;
 	x.plugins[0] = file;
 	x.plugins[1] = override;
@@ -534,7 +546,7 @@ int plugin_extract(const struct plugin_set *set, const struct plugin_plan *plan,
 		   const struct plugin_call *call, struct plugin_result *out, struct err *err)
 {
 	struct plugin_file files[2] = {
-		{ .kind = (char[]){ "stage" }, .name = plan->stage, .path = plan->path },
+		{ .kind = (char[]){ "stage" }, .name = plan->name, .path = plan->path },
 		{ .kind = (char[]){ "dataset" }, .name = plan->dataset, .path = plan->dataset_path }
 	};
 	struct inputs inputs = INPUTS_INIT;

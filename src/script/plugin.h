@@ -43,6 +43,7 @@ struct plugin_set {
 	size_t n;
 	struct strv dirs; /* what was searched */
 	struct plugin_limits limits;
+	bool any_stage; /* an unknown stage is no slip, however much it looks like one */
 };
 
 /* Search: options, $THHOST_PLUGINS, $XDG_CONFIG_HOME/thhost/plugins, <prefix>/share/thhost/plugins
@@ -54,8 +55,16 @@ void plugin_set_release(struct plugin_set *set);
 const struct plugin_file *plugin_find(const struct plugin_set *set, const char *kind,
 				      const char *name);
 
-/* ERR_NOT_FOUND: "unknown stage 'stag3'; did you mean 'stage3'?" with a hint. */
-int plugin_unknown_stage(const struct plugin_set *set, const char *stage, struct err *err);
+/* The plugin that serves every stage that has none of its own. */
+#define PLUGIN_GENERIC "generic"
+
+/*
+ * The file that serves 'stage': its own, or the generic one. NULL and ERR_NOT_FOUND if there is
+ * neither, or if the name is most likely a slip for a known one (one letter wrong; another number is
+ * another stage): "unknown stage 'stag3'; did you mean 'stage3'?". set->any_stage: it is meant so.
+ */
+const struct plugin_file *plugin_for_stage(const struct plugin_set *set, const char *stage,
+					   struct err *err);
 
 struct plugin_input {
 	char *name;
@@ -80,7 +89,7 @@ struct plugin_metric {
 
 /* What a stage plugin, with the dataset's overrides, declares. */
 struct plugin_plan {
-	char *stage;
+	char *stage;   /* as it was asked for: with the generic plugin not its name */
 	char *dataset; /* or NULL */
 	char *name;    /* plugin name, version, path: of the stage's plugin */
 	char *version;
@@ -112,8 +121,9 @@ void plugin_plan_release(struct plugin_plan *plan);
 
 /*
  * Load the plugin of 'stage' and, if there is one, of 'dataset' (NULL: none), and get what they
- * declare. 'entry' (JSON object text or NULL): also validate it; see plan->issues.
- * ERR_NOT_FOUND for an unknown stage.
+ * declare. 'entry' (JSON object text or NULL): also validate it; see plan->issues. A stage that only
+ * the generic plugin serves gives its directory and its model the stage's name. ERR_NOT_FOUND for an
+ * unknown stage.
  */
 int plugin_describe(const struct plugin_set *set, const char *stage, const char *dataset,
 		    const char *entry, struct plugin_plan *out, struct err *err);
