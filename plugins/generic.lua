@@ -349,6 +349,26 @@ local function time_of(text)
 	return type(text) == "string" and text:find("^%d%d%d%d%-%d%d%-%d%d[T ]%d%d:%d%d") and text or nil
 end
 
+--- The file that was written last: the training ended no earlier.
+local function newest(folder)
+	local last
+	for _, file in ipairs(folder:files()) do
+		if not file.name:find("^training_info%.json") and (not last or file.mtime > last.mtime) then
+			last = file
+		end
+	end
+	return last
+end
+
+local function add_times(folder, reading, result)
+	result.start_time, result.end_time = time_of(reading.start_time), time_of(reading.end_time)
+	local last = not result.end_time and newest(folder)
+	if last and result.outcome ~= "interrupted" then
+		result.end_time = last.mtime
+		result.sources.end_time = "inferred: time of " .. last.name
+	end
+end
+
 local function result_of(ctx, folder, detected)
 	local reading = detected.reading
 	local result = { sources = sources_of(reading) }
@@ -366,7 +386,7 @@ local function result_of(ctx, folder, detected)
 	result.best = best_of(reading)
 	result.base_model = plain.text(reading.base_model)
 	result.dataset = plain.text(reading.dataset)
-	result.start_time, result.end_time = time_of(reading.start_time), time_of(reading.end_time)
+	add_times(folder, reading, result)
 	local raw, left_out = plain.fit(reading.raw_hyperparams or {})
 	tell_left_out(ctx, "hyperparameters", left_out)
 	result.raw_hyperparams = next(raw) and raw or nil

@@ -2,7 +2,9 @@
 
 #include "app/record.h"
 
+#include "app/masked.h"
 #include "app/parents.h"
+#include "app/taken.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -231,6 +233,72 @@ static int add_sources(struct entry *entry, const struct draft *draft, struct er
 	return result;
 }
 
+/* What the training's own files say, as they say it. */
+static int add_raw(struct entry *entry, const struct draft *draft, const struct session *session,
+		   struct err *err)
+{
+	struct str masked = STR_INIT;
+	int result = 0;
+
+	if (draft->result.raw_hyperparams)
+		result = masked_json(draft->result.raw_hyperparams, &session->conf, false, &masked,
+				     err);
+	if (result == 0)
+		result = add_json(entry, "raw_hyperparams", masked.buf, err);
+	str_release(&masked);
+	return result;
+}
+
+static int add_taken(struct entry *entry, const struct draft *draft, struct err *err)
+{
+	struct str taken = STR_INIT;
+	int result;
+
+	taken_print(draft, &taken);
+	result = add_json(entry, "taken_from", taken.buf, err);
+	str_release(&taken);
+	return result;
+}
+
+/* What the user says is declared, whatever the files had. */
+static int set_evidence(struct fields *evidence, const struct values *values, struct err *err)
+{
+	const char *how = values->dataset_how ? values->dataset_how : "declared";
+	char *dataset = xstrf("\"%s\"", how);
+	int result = 0;
+
+	if (values->steps >= 0)
+		result = fields_set(evidence, "steps", "\"declared\"", err);
+	if (result == 0 && values->epochs)
+		result = fields_set(evidence, "epochs", "\"declared\"", err);
+	if (result == 0 && values->base_model)
+		result = fields_set(evidence, "base_model", "\"declared\"", err);
+	if (result == 0 && values->dataset)
+		result = fields_set(evidence, "dataset", dataset, err);
+	free(dataset);
+	return result;
+}
+
+static int add_evidence(struct entry *entry, const struct draft *draft, struct err *err)
+{
+	struct fields *evidence;
+	struct str text = STR_INIT;
+	int result;
+
+	if (!draft->result.evidence)
+		return 0;
+	evidence = fields_new();
+	result = fields_merge(evidence, "evidence", draft->result.evidence, err);
+	if (result == 0)
+		result = set_evidence(evidence, draft->values, err);
+	fields_print(evidence, &text);
+	if (result == 0)
+		result = add_json(entry, "evidence", text.buf, err);
+	str_release(&text);
+	fields_free(evidence);
+	return result;
+}
+
 /* Everything beyond the design's keys, for entries that were extracted, run or captured. */
 static int add_extras(struct entry *entry, const struct draft *draft, const struct session *session,
 		      struct err *err)
@@ -253,10 +321,10 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	    add_json(entry, "environment", context->environment, err) < 0 ||
 	    add_json(entry, "usage", context->usage, err) < 0 ||
 	    add_json(entry, "command", context->command, err) < 0 ||
-	    add_sources(entry, draft, err) < 0 ||
-	    add_json(entry, "raw_hyperparams", draft->result.raw_hyperparams, err) < 0 ||
+	    add_sources(entry, draft, err) < 0 || add_raw(entry, draft, session, err) < 0 ||
+	    add_taken(entry, draft, err) < 0 ||
 	    add_json(entry, "best", draft->result.best, err) < 0 ||
-	    add_json(entry, "evidence", draft->result.evidence, err) < 0 ||
+	    add_evidence(entry, draft, err) < 0 ||
 	    add_json(entry, "planned", draft->result.planned, err) < 0)
 		return -1;
 	return 0;
@@ -268,7 +336,7 @@ static int compose(struct draft *draft, const struct session *session, struct en
 	const struct values *values = draft->values;
 	const struct plugin_result *result = &draft->result;
 
-	entry->dataset = xstrdup(values->dataset);
+	entry->dataset = xstrdup_or_null(values->dataset);
 	entry->epochs = xstrdup_or_null(values->epochs ? values->epochs : result->epochs);
 	set_times(entry, draft);
 	if (set_steps(entry, draft, err) < 0 ||
@@ -279,9 +347,7 @@ static int compose(struct draft *draft, const struct session *session, struct en
 		return -1;
 	if (draft->additive && add_extras(entry, draft, session, err) < 0)
 		return -1;
-	if (add_tags(entry, values, err) < 0)
-		return -1;
-	return entry_check(entry, err);
+	return add_tags(entry, values, err);
 }
 
 static void warn_of_times(const struct entry *entry, struct strv *warnings)
@@ -479,6 +545,8 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 
 	if (result == 0)
 		result = compose(draft, session, &entry, err);
+	if (result == 0)
+		result = entry_check(&entry, err);
 	if (result == 0) {
 		print_entry(&entry, &outcome->entry);
 		warn_of_times(&entry, &outcome->warnings);
@@ -498,21 +566,25 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 	return result;
 }
 
-int draft_preview(struct draft *draft, struct session *session, struct str *out, struct err *err)
+void record_preview_release(struct record_preview *preview)
+{
+	str_release(&preview->entry);
+	strv_release(&preview->warnings);
+}
+
+int draft_preview(struct draft *draft, struct session *session, struct record_preview *preview,
+		  struct err *err)
 {
 	struct entry entry = ENTRY_INIT;
-	struct strv warnings = STRV_INIT;
 	int result = name_run(draft, err);
 
 	if (result == 0)
 		result = compose(draft, session, &entry, err);
-	if (result == 0)
-		result = take_issues(draft, &warnings, err);
-	for (size_t i = 0; result == 0 && i < warnings.n; i++)
-		log_warn("%s", warnings.v[i]);
-	if (result == 0)
-		print_entry(&entry, out);
-	strv_release(&warnings);
+	if (result == 0) {
+		print_entry(&entry, &preview->entry);
+		if (entry_check(&entry, &preview->refused) == 0)
+			take_issues(draft, &preview->warnings, &preview->refused);
+	}
 	entry_release(&entry);
 	return result;
 }

@@ -272,8 +272,9 @@ static char *early_entry(const struct values *values)
 /* Before anything is opened or made. A checkpoint may lie deeper: "checkpoints/epoch=3.ckpt". */
 static int check_names(const struct values *values, struct err *err)
 {
-	if (path_check_name("stage", values->stage, err) < 0 ||
-	    path_check_name("dataset", values->dataset, err) < 0)
+	if (path_check_name("stage", values->stage, err) < 0)
+		return -1;
+	if (values->dataset && path_check_name("dataset", values->dataset, err) < 0)
 		return -1;
 	if (values->exp && path_check_name("experiment", values->exp, err) < 0)
 		return -1;
@@ -334,6 +335,7 @@ int draft_extract(struct draft *draft, struct session *session, const struct ext
 		.dirfd = source->dirfd,
 		.dir_name = source->dir_name,
 		.log = source->log,
+		.only = source->only,
 		.exp = draft->dir.exp,
 		.argv = source->argv,
 		.config_keys = &keys,

@@ -35,7 +35,9 @@ struct values {
 	char *end_time;
 	char *into;	 /* REF: append to that record */
 	char *init_from; /* DATASET or REF: a new record that begins with that history */
-	char *from;	 /* directory to extract from */
+	char *from;	 /* directory or file to extract from */
+	const char
+		*dataset_how; /* NULL: the user said it; else "inferred", "declared", ...; static */
 	struct strv tags;
 	char *note;
 	bool new_exp;
@@ -71,7 +73,7 @@ struct draft {
 	struct plugin_result result;
 	bool has_result;
 	int64_t left_out; /* steps of a resumed counter that the record holds already */
-	bool additive; /* more than the design's keys may be written */
+	bool additive;	  /* more than the design's keys may be written */
 	struct run_context context;
 	char run_id[ID_TEXT_SIZE];
 };
@@ -91,6 +93,7 @@ struct extract_source {
 	int dirfd; /* directory the inputs are taken from */
 	const char *dir_name;
 	const char *log;   /* the run's log, relative; NULL: any log there */
+	const char *only;  /* NULL, or the one file of it that counts */
 	char *const *argv; /* the training's command; NULL: not known */
 };
 
@@ -121,7 +124,23 @@ enum spool_policy {
 int draft_commit(struct draft *draft, struct session *session, enum spool_policy policy,
 		 struct record_outcome *outcome, struct err *err);
 
-/* Only compose: the entry that draft_commit() would append, as JSON text (--dry-run). */
-int draft_preview(struct draft *draft, struct session *session, struct str *entry, struct err *err);
+struct record_preview {
+	struct str entry; /* JSON text */
+	struct strv warnings;
+	struct err refused; /* ERR_NONE: it would be appended */
+};
+
+#define RECORD_PREVIEW_INIT                               \
+	{                                                 \
+		.entry = STR_INIT, .warnings = STRV_INIT, \
+	}
+void record_preview_release(struct record_preview *preview);
+
+/*
+ * Only compose: the entry that draft_commit() would append, also where it would be refused. Here
+ * values->dataset may be NULL. -1: not enough is known to make one.
+ */
+int draft_preview(struct draft *draft, struct session *session, struct record_preview *preview,
+		  struct err *err);
 
 #endif

@@ -4,9 +4,11 @@
 #include "app/history.h"
 #include "app/record.h"
 #include "app/settle.h"
+#include "app/taken.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/command.h"
+#include "cli/preview.h"
 #include "cli/render.h"
 #include "cli/report.h"
 #include "sys/file.h"
@@ -30,7 +32,8 @@ static const struct option_spec options[] = {
 	{ "end-time", 0, "T", "ISO 8601; kept to the letter" },
 	{ "into", 0, "REF", "append to that record instead of the dataset's own" },
 	{ "init-from", 0, "REF", "begin a new record with the history of a DATASET or REF" },
-	{ "from", 0, "DIR", "let the stage's plugin read DIR" },
+	{ "from", 0, "DIR", "let the stage's plugin read DIR, or one FILE" },
+	{ "again", 0, NULL, "append what was read from the same files before once more" },
 	{ "tag", 0, "T", "a tag for the entry (repeatable)" },
 	{ "note", 0, "TEXT", "a note for the entry" },
 	{ "capture", 0, NULL, "also record git, host, GPU and Python as they are now" },
@@ -131,7 +134,7 @@ static int read_values(struct cli *cli, struct values *values, struct err *err)
 		return -1;
 	if (!values->stage)
 		err_set(err, ERR_USAGE, "which stage? (thhost record STAGE --dataset D)");
-	else if (!values->dataset)
+	else if (!values->dataset && !values->from)
 		err_set(err, ERR_USAGE, "which data set? (--dataset D)");
 	else
 		return 0;
@@ -153,27 +156,59 @@ static int refuse_failed(const struct draft *draft, struct err *err)
 
 static int extract_from(struct draft *draft, struct session *session, struct err *err)
 {
-	const char *from = draft->values->from;
-	char *absolute;
-	char *log;
 	struct extract_source source = { .dirfd = -1 };
-	int result;
+	char *absolute;
+	char *log = NULL;
+	int result = taken_open(draft->values->from, &source, &absolute, err);
 
-	source.dirfd = path_open_dir(from, err);
-	if (source.dirfd < 0)
-		return -1;
-	absolute = path_absolute(from);
-	source.dir_name = path_base(absolute);
-	source.log = log = history_newest_log(source.dirfd);
-	result = draft_extract(draft, session, &source, err);
+	if (result == 0 && !source.only)
+		source.log = log = history_newest_log(source.dirfd);
 	if (result == 0)
+		result = draft_extract(draft, session, &source, err);
+	if (result == 0 && !source.only)
 		result = settle_take_run(draft, source.dirfd, err);
+	if (source.dirfd >= 0)
+		close(source.dirfd);
 	free(absolute);
 	free(log);
-	close(source.dirfd);
-	if (result == 0 && draft->values->steps < 0)
-		result = refuse_failed(draft, err);
 	return result;
+}
+
+/* What nothing tells. */
+static int missing_dataset(const struct values *values, struct err *err)
+{
+	err_set(err, ERR_USAGE, "which data set? Nothing in '%s' tells (--dataset D)",
+		values->from);
+	return err_hint(err, "--dry-run shows what was found there");
+}
+
+/* What the user did not name: nothing tells it, and only a look may go on without. */
+static int find_dataset(struct cli *cli, struct values *values, struct err *err)
+{
+	bool dry = option_given(&cli->options, "dry-run");
+	struct err trouble = ERR_INIT;
+
+	if (values->dataset || !values->from)
+		return 0;
+	if (taken_dataset(&cli->session, values, &values->dataset_how, &trouble) < 0 && !dry) {
+		*err = trouble;
+		return -1;
+	}
+	if (values->dataset || dry)
+		return 0; /* the same trouble comes again, and is shown */
+	return missing_dataset(values, err);
+}
+
+/* Read --from, and judge what it holds. */
+static int take_from(struct cli *cli, struct draft *draft, struct err *err)
+{
+	if (!draft->values->from)
+		return 0;
+	if (extract_from(draft, &cli->session, err) < 0)
+		return -1;
+	if (draft->values->steps < 0 && refuse_failed(draft, err) < 0)
+		return -1;
+	return option_given(&cli->options, "again") ? 0 : taken_check(draft, err);
 }
 
 static void warn_of_plugin(const struct draft *draft)
@@ -182,19 +217,36 @@ static void warn_of_plugin(const struct draft *draft)
 		log_warn("%s", draft->result.warnings.v[i]);
 }
 
+/* Show what would become of it; 'err' is what speaks against it already, and what does so now. That
+ * the data set is missing is no failure of a look. */
 static int preview(struct cli *cli, struct draft *draft, struct err *err)
 {
-	struct str entry = STR_INIT;
+	struct record_preview entry = RECORD_PREVIEW_INIT;
+	struct preview page = {
+		.draft = draft, .conf = &cli->session.conf, .entry = &entry, .refused = err
+	};
 	struct str out = STR_INIT;
-	int result = draft_preview(draft, &cli->session, &entry, err);
+	struct err trouble = ERR_INIT;
+	int result = 0;
 
-	if (result == 0) {
-		report_preview(draft, &entry, &out);
-		result = print_out(&out) < 0 ? 1 : 0;
+	if (draft->has_result || !draft->values->from)
+		result = draft_preview(draft, &cli->session, &entry, &trouble);
+	if (!err->code && !draft->values->dataset) {
+		missing_dataset(draft->values, &trouble);
+		page.refused = &trouble;
+	} else if (!err->code) {
+		*err = result < 0 ? trouble : entry.refused;
 	}
-	str_release(&entry);
+	if (cli->json)
+		preview_json(&page, &out);
+	else
+		preview_text(&page, &out);
+	result = print_out(&out) < 0 ? 1 : 0;
+	for (size_t i = 0; i < entry.warnings.n; i++)
+		log_warn("%s", entry.warnings.v[i]);
+	record_preview_release(&entry);
 	str_release(&out);
-	return result;
+	return err->code ? -1 : result;
 }
 
 static int commit(struct cli *cli, struct draft *draft, struct err *err)
@@ -224,6 +276,18 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 	return result;
 }
 
+static void add_context(struct cli *cli, struct draft *draft, struct capture_texts *texts)
+{
+	bool capture = option_given(&cli->options, "capture");
+
+	draft->additive = draft->values->from || capture;
+	if (!capture)
+		return;
+	capture_all(texts, &cli->session.conf, NULL, NULL);
+	draft->context.git = texts->git.buf;
+	draft->context.environment = texts->environment.buf;
+}
+
 static int run_record(struct cli *cli, struct err *err)
 {
 	struct values values;
@@ -236,19 +300,18 @@ static int run_record(struct cli *cli, struct err *err)
 	cli->session.options.any_stage = option_given(&cli->options, "generic");
 	result = read_values(cli, &values, err);
 	if (result == 0)
+		result = find_dataset(cli, &values, err);
+	if (result == 0)
 		result = draft_open(&draft, &cli->session, &values, false, err);
-	if (result == 0 && values.from)
-		result = extract_from(&draft, &cli->session, err);
 	if (result == 0) {
-		draft.additive = values.from || option_given(&cli->options, "capture");
-		if (option_given(&cli->options, "capture")) {
-			capture_all(&texts, &cli->session.conf, NULL, NULL);
-			draft.context.git = texts.git.buf;
-			draft.context.environment = texts.environment.buf;
-		}
-		result = dry ? preview(cli, &draft, err) : commit(cli, &draft, err);
+		result = take_from(cli, &draft, err);
+		add_context(cli, &draft, &texts);
+		if (dry)
+			result = preview(cli, &draft, err);
+		else if (result == 0)
+			result = commit(cli, &draft, err);
 	}
-	if (result >= 0 || err->code == ERR_SPOOLED)
+	if (result >= 0 || dry || err->code == ERR_SPOOLED)
 		warn_of_plugin(&draft);
 	capture_texts_release(&texts);
 	if (draft.values)
@@ -259,12 +322,14 @@ static int run_record(struct cli *cli, struct err *err)
 
 const struct command cmd_record = {
 	.name = "record",
-	.synopsis = "STAGE --dataset D [--steps N] [--metric K=V]... [--from DIR] ...",
+	.synopsis = "STAGE [--dataset D] [--steps N] [--metric K=V]... [--from DIR] ...",
 	.summary = "append an entry to a training history without running anything",
 	.details =
 		"Values come from options, from a JSON object with the same names (--json-input),\n"
 		"or are read by the stage's plugin from what a training left (--from DIR).\n"
-		"An option wins over JSON, and JSON over what the plugin found.\n",
+		"An option wins over JSON, and JSON over what the plugin found. With --from the "
+		"data\n"
+		"set may be left out where the directory tells it, and any stage will do.\n",
 	.options = options,
 	.max_operands = 1,
 	.run = run_record,

@@ -141,18 +141,3 @@ void report_recorded_json(const struct draft *draft, const struct record_outcome
 	jsonw_end(&w);
 	str_addch(out, '\n');
 }
-
-void report_preview(const struct draft *draft, const struct str *entry, struct str *out)
-{
-	struct jsonw w = jsonw_begin(out, 2);
-
-	jsonw_object(&w);
-	jsonw_pair_string(&w, "schema", "thhost.record/1");
-	add_place(&w, draft);
-	jsonw_key(&w, "written");
-	jsonw_bool(&w, false);
-	jsonw_pair_string(&w, "outcome", draft->result.outcome);
-	jsonw_pair_raw(&w, "entry", entry->buf);
-	jsonw_end(&w);
-	str_addch(out, '\n');
-}

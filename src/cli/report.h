@@ -13,7 +13,4 @@ void report_recorded(const struct draft *draft, const struct record_outcome *out
 void report_recorded_json(const struct draft *draft, const struct record_outcome *outcome,
 			  struct str *out);
 
-/* The same schema for --dry-run: nothing was written. */
-void report_preview(const struct draft *draft, const struct str *entry, struct str *out);
-
 #endif

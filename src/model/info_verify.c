@@ -191,6 +191,7 @@ void checker_look_into_entry(struct checker *c, size_t entry)
 		{ "parents", "an array" },	  { "tags", "an array" },
 		{ "notes", "a string" },	  { "raw_hyperparams", "an object" },
 		{ "best", "an object" },	  { "evidence", "an object" },
+		{ "taken_from", "an object" },
 	};
 	const size_t *values = c->entry;
 	char *prefix = checker_entry_path(c, NULL);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/store.h"
 #include "sys/path.h"
 
 #include <errno.h>
@@ -121,13 +122,29 @@ static size_t choose(const struct input *input, bool is_log)
 	return best;
 }
 
+static int find_names(const struct plugin_input *declared, const struct plugin_call *call,
+		      struct strv *names, struct err *err)
+{
+	struct strv all = STRV_INIT;
+	int result;
+
+	if (strcmp(declared->pattern, "@log") == 0)
+		return find_logs(call, names, err);
+	if (!call->only)
+		return path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, names, err);
+	result = path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, &all, err);
+	if (strv_has(&all, call->only))
+		strv_push(names, call->only);
+	strv_release(&all);
+	return result;
+}
+
 static int find_input(struct input *input, const struct plugin_input *declared,
 		      const struct plugin_call *call, struct err *err)
 {
 	struct strv names = STRV_INIT;
 	bool is_log = strcmp(declared->pattern, "@log") == 0;
-	int result = is_log ? find_logs(call, &names, err)
-			    : path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, &names, err);
+	int result = find_names(declared, call, &names, err);
 
 	*input = (struct input){ .name = declared->name,
 				 .is_tree = has_prefix(declared->pattern, "**/") };
@@ -250,6 +267,31 @@ int inputs_open(struct inputs *inputs, const struct plugin_plan *plan,
 	}
 	open_files(inputs, call->dirfd);
 	return 0;
+}
+
+char *inputs_seen(const struct inputs *inputs, size_t *n)
+{
+	struct strv lines = STRV_INIT;
+	struct str text = STR_INIT;
+
+	for (size_t i = 0; i < inputs->n; i++)
+		for (size_t k = 0; k < inputs->v[i].n; k++) {
+			const struct input_file *file = &inputs->v[i].files[k];
+
+			if (file->is_regular && !has_prefix(path_base(file->name), RECORD_NAME))
+				strv_pushf(&lines, "%s %lld %lld\n", file->name,
+					   (long long)file->size, (long long)file->mtime_ns);
+		}
+	strv_sort(&lines);
+	*n = 0;
+	for (size_t i = 0; i < lines.n; i++) {
+		if (i && strcmp(lines.v[i], lines.v[i - 1]) == 0)
+			continue; /* several inputs match it */
+		str_adds(&text, lines.v[i]);
+		++*n;
+	}
+	strv_release(&lines);
+	return str_detach(&text);
 }
 
 void inputs_release(struct inputs *inputs)

@@ -48,4 +48,7 @@ int inputs_open(struct inputs *inputs, const struct plugin_plan *plan,
 		const struct plugin_call *call, struct err *err);
 void inputs_release(struct inputs *inputs);
 
+/* What plugin_result.seen holds; fresh memory. Their number in 'n'. */
+char *inputs_seen(const struct inputs *inputs, size_t *n);
+
 #endif

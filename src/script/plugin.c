@@ -310,7 +310,7 @@ void plugin_result_release(struct plugin_result *result)
 			  result->sources,	    result->raw_hyperparams, result->best,
 			  result->evidence,	    result->dataset,	     result->reading,
 			  result->outcome,	    result->error,	     result->start_time,
-			  result->end_time,	    result->issues };
+			  result->end_time,	    result->issues,	     result->seen };
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
@@ -538,6 +538,7 @@ static int take_result(const struct exchange *x, struct plugin_result *out, stru
 	for (size_t i = 0; i < x->inputs->n; i++)
 		for (size_t k = 0; k < x->inputs->v[i].n; k++)
 			strv_push(&out->read_files, x->inputs->v[i].files[k].name);
+	out->seen = inputs_seen(x->inputs, &out->n_seen);
 	out->worker_ms = x->ms;
 	return 0;
 }

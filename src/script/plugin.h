@@ -147,6 +147,7 @@ struct plugin_call {
 	const char *dir_name;
 	const char
 		*log; /* relative path of the run's log for "@log"; NULL: *.log, *.out, log.txt */
+	const char *only; /* NULL, or the one file of the directory that the inputs may match */
 	const char *exp;
 	char *const *argv;		/* the child's command, or NULL */
 	const struct strv *config_keys; /* raw.config */
@@ -177,6 +178,8 @@ struct plugin_result {
 	char *issues;		/* JSON array of { path, code, message, level } */
 	struct strv warnings;	/* what the plugin said through ctx.log.warn */
 	struct strv read_files; /* inputs that were matched: relative paths */
+	char *seen; /* "NAME SIZE MTIME_NS\n" of each such file but a record's, sorted */
+	size_t n_seen;
 	double worker_ms;
 };
 
