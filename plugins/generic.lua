@@ -10,27 +10,30 @@ local metrics = require("th.metrics")
 local num = require("th.num")
 local plain = require("th.plain")
 
---- What the readers look at, in this order; what is named is opened before the rest of the tree.
+--- What the readers look at; of several that match a file the first counts. What is named is opened
+--- before a tree, and trees in the order of their names: where a folder holds more files than can be
+--- open at once, these are the ones that tell most.
 local INPUTS = {
 	{ "log", "@log?" },
 	{ "trainer_state", "trainer_state.json?" },
-	{ "results", "*_results.json?" },
 	{ "saved_states", "checkpoint-*/trainer_state.json?" },
-	{ "json", "*.json?" },
-	{ "jsonl", "*.jsonl?" },
-	{ "csv", "*.csv?" },
-	{ "tsv", "*.tsv?" },
-	{ "yaml", "*.yaml?" },
-	{ "yml", "*.yml?" },
-	{ "logs", "*.log?" },
-	{ "text", "*.txt?" },
-	{ "events", "events.out.tfevents.*?" },
+	{ "results", "*_results.json?" },
+	{ "config", "config.json?" },
+	{ "adapter", "adapter_config.json?" },
+	{ "metrics_csv", "metrics.csv?" },
+	{ "metrics_json", "metrics.json?" },
+	{ "history", "history.json?" },
+	{ "results_csv", "results.csv?" },
+	{ "args", "args.yaml?" },
+	{ "log_txt", "log.txt?" },
 	{ "run_events", "runs/*/events.out.tfevents.*?" },
 	{ "lightning_metrics", "lightning_logs/version_*/metrics.csv?" },
 	{ "lightning_hparams", "lightning_logs/version_*/hparams.yaml?" },
 	{ "hydra", ".hydra/*.yaml?" },
-	{ "deep_hydra", "**/.hydra/*.yaml?" },
-	{ "tree", "**/*?" },
+	{ "a_events", "**/events.out.tfevents.*?" },
+	{ "b_tables", "**/*.csv?" },
+	{ "c_hydra", "**/.hydra/*.yaml?" },
+	{ "d_tree", "**/*?" },
 }
 
 local function declared()
@@ -395,6 +398,14 @@ local function result_of(ctx, folder, detected)
 	return result
 end
 
+--- A command that thhost ran itself is a training of which more is known than its files tell.
+local function of_the_run(ctx, problem)
+	ctx.log.warn(("only what the run itself tells is recorded: %s"):format(problem.message))
+	return { outcome = "unknown", metrics = {}, steps = 0,
+		sources = { steps = "derived: no file tells how many steps ran" },
+		evidence = { steps = "derived" } }
+end
+
 -- Read by `extract`, once more of use to `hyperparams` of the same call.
 local last
 
@@ -404,11 +415,10 @@ function M.extract(ctx)
 	local folder = folders.of(ctx, NAMES)
 	local detected, err = detect.read(folder)
 	last = detected
-	if not detected then
-		return nil, err
-	end
-	local problem = no_training(ctx, detected.reading)
-	if problem then
+	local problem = not detected and err or no_training(ctx, detected.reading)
+	if problem and #ctx.argv > 0 then
+		return of_the_run(ctx, problem)
+	elseif problem then
 		return nil, problem
 	end
 	tell_runs(ctx, detected)

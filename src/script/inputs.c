@@ -123,7 +123,7 @@ static size_t choose(const struct input *input, bool is_log)
 }
 
 static int find_names(const struct plugin_input *declared, const struct plugin_call *call,
-		      struct strv *names, struct err *err)
+		      size_t limit, struct strv *names, struct err *err)
 {
 	struct strv all = STRV_INIT;
 	int result;
@@ -131,23 +131,25 @@ static int find_names(const struct plugin_input *declared, const struct plugin_c
 	if (strcmp(declared->pattern, "@log") == 0)
 		return find_logs(call, names, err);
 	if (!call->only)
-		return path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, names, err);
-	result = path_glob(call->dirfd, declared->pattern, MATCH_LIMIT, &all, err);
+		return path_glob(call->dirfd, declared->pattern, limit, names, err);
+	result = path_glob(call->dirfd, declared->pattern, limit, &all, err);
 	if (strv_has(&all, call->only))
 		strv_push(names, call->only);
 	strv_release(&all);
 	return result;
 }
 
+/* 'left': names that all patterns may still match. Beyond it a tree is cut, as beyond its own limit. */
 static int find_input(struct input *input, const struct plugin_input *declared,
-		      const struct plugin_call *call, struct err *err)
+		      const struct plugin_call *call, size_t left, struct err *err)
 {
 	struct strv names = STRV_INIT;
 	bool is_log = strcmp(declared->pattern, "@log") == 0;
-	int result = find_names(declared, call, &names, err);
+	bool is_tree = has_prefix(declared->pattern, "**/");
+	size_t limit = is_tree && left < MATCH_LIMIT ? left : MATCH_LIMIT;
+	int result = find_names(declared, call, limit, &names, err);
 
-	*input = (struct input){ .name = declared->name,
-				 .is_tree = has_prefix(declared->pattern, "**/") };
+	*input = (struct input){ .name = declared->name, .is_tree = is_tree };
 	input->files = xcalloc(names.n + 1, sizeof(*input->files));
 	for (size_t i = 0; i < names.n && result == 0; i++) {
 		int is_there = look_at(call->dirfd, names.v[i], &input->files[input->n], err);
@@ -254,7 +256,7 @@ int inputs_open(struct inputs *inputs, const struct plugin_plan *plan,
 	for (size_t i = 0; i < plan->n_inputs; i++) {
 		struct input *input = &inputs->v[inputs->n++];
 
-		if (find_input(input, &plan->inputs[i], call, err) < 0)
+		if (find_input(input, &plan->inputs[i], call, TOTAL_LIMIT - total, err) < 0)
 			return err_prefix(err, "plugin '%s' (%s): input '%s'", plan->name,
 					  plan->path, plan->inputs[i].name);
 		if (!input->n && !plan->inputs[i].is_optional)

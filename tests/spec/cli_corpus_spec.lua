@@ -51,7 +51,10 @@ describe("record --from the home corpus", function()
 			if case.refused then
 				t:refused(5, case.refused, args)
 				table.insert(args, "--dry-run")
-				return t:refused(5, case.refused, args)
+				local look = t:json(args, 5)
+				assert.matches(case.refused, look.why, 1, true)
+				assert.are.equal("refuse", look.would)
+				return
 			end
 			local entry, info = entry_of(case)
 			assert.are.equal(case.steps, entry.steps)

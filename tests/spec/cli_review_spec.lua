@@ -101,7 +101,9 @@ describe("by hand", function()
 		t:ok { "run", "tiny", "-d", "d", "--", "echo", "f1 0.625" }
 		local dir = t.root .. "/exp_1/tiny_d"
 		assert.equal(0.625, t:json({ "plugin", "test", "tiny", "--from", dir }).metrics.f1)
-		t:ok { "record", "tiny", "-d", "d", "--from", dir }
+		t:refused(5, "is recorded already: entry 1 of exp_1/tiny_d",
+			{ "record", "tiny", "-d", "d", "--from", dir })
+		t:ok { "record", "tiny", "-d", "d", "--from", dir, "--again" }
 		local history = t:info("tiny_d").training_history
 		assert.equal(0.625, history[#history].metrics.f1)
 	end)
