@@ -54,7 +54,7 @@ function Fitter:fit(value, path, depth)
 			return value
 		end
 	elseif depth < self.depth then
-		return is_list(value) and self:list(value, path, depth) or self:map(value, path, depth)
+		return self[is_list(value) and "list" or "map"](self, value, path, depth)
 	end
 	self:leave_out(path)
 end
