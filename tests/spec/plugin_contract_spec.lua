@@ -1,6 +1,6 @@
 local fake = require("support.fake_ctx")
 
-local STAGES = { "stage1", "stage2", "stage3", "stage4" }
+local STAGES = { "stage1", "stage2", "stage3", "stage4", "generic" }
 local FIELDS = {
 	api = "number", kind = "string", name = "string", version = "string", summary = "string",
 	dir = "string", model_name = "string", inputs = "table", metrics = "table", progress = "table",

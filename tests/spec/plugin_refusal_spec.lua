@@ -313,6 +313,21 @@ describe("what a plugin meets", function()
 			extract_made(body, { f = "0123456789" }).planned)
 	end)
 
+	it("reads what is left of a file that shrinks meanwhile", function()
+		local result = extract_made([[
+			M.inputs = { f = "f" }
+			function M.extract(ctx)
+				local text, part, tries = nil, nil, 0
+				repeat
+					text, part, tries = ctx:read("f"), ctx:read("f", nil, 1000), tries + 1
+				until #text == 3 and part == "" or tries == 100000
+				local lines = 0
+				for _ in ctx:lines_of("f", "f") do lines = lines + 1 end
+				return { planned = { size = ctx:list("f")[1].size, text = text, part = part, lines = lines } }
+			end]], { f = ("x\n"):rep(2000) }, within("{ sleep 0.4; truncate -s 3 f; } >/dev/null 2>&1 &"))
+		assert.same({ size = 4000, text = "x\nx", part = "", lines = 2 }, result.planned)
+	end)
+
 	it("reads a part of a file that is larger than what may be read at once", function()
 		local result = extract_made([[
 			M.inputs = { f = "f" }
