@@ -10,9 +10,9 @@ local metrics = require("th.metrics")
 local num = require("th.num")
 local plain = require("th.plain")
 
---- What the readers look at; of several that match a file the first counts. What is named is opened
---- before a tree, and trees in the order of their names: where a folder holds more files than can be
---- open at once, these are the ones that tell most.
+-- What the readers look at; of several that match a file the first counts. What is named is opened
+-- before a tree, and trees in the order of their names: where a folder holds more files than can be
+-- open at once, these are the ones that tell most.
 local INPUTS = {
 	{ "log", "@log?" },
 	{ "trainer_state", "trainer_state.json?" },

@@ -12,9 +12,10 @@
 #include "app/record.h"
 
 /*
- * The data set of values->from where none is given, into values->dataset: what follows the stage in the
- * directory's name ("stage1_hrds"), else what the training's own files say. 'how' (borrowed; "inferred",
- * "declared", ...) and values->dataset stay NULL where nothing tells. -1: the plugin failed.
+ * The data set of values->from where none is given, into values->dataset: what follows the stage in
+ * the directory's name ("stage1_hrds"), else what the training's own files say. 'how' (borrowed;
+ * "inferred", "declared", ...) and values->dataset stay NULL where nothing tells. -1: the plugin
+ * failed.
  */
 int taken_dataset(struct session *session, struct values *values, const char **how,
 		  struct err *err);
