@@ -42,6 +42,17 @@ local function keep_saved(run, step)
 	run.saved_step = math.max(run.saved_step or 0, num.int(step) or 0)
 end
 
+local function new_run(run)
+	run.records, run.bars = {}, {}
+end
+
+--- Trainer begins to train: what another training printed before is not this one's. (What the
+--- script printed about this run before, its arguments, stays.)
+local function restart(run)
+	new_run(run)
+	run.trained, run.final_eval, run.finished, run.error = nil, nil, false, nil
+end
+
 local RULES = {
 	{ find = "Process rank: ", start = true },
 	{ find = "{'", on = keep_record },
@@ -66,16 +77,26 @@ local RULES = {
 			run.resumed_from = num.int(text)
 		end },
 	{ find = "--resume_from_checkpoint", on = function(run) run.resumed = true end },
+	{ find = "***** Running training *****", on = restart },
 	{ find = "Training completed successfully!", finish = true, close = true },
 	{ find = "Training failed!", fail = true },
 }
 
-local function new_run(run)
-	run.records, run.bars = {}, {}
-end
-
 local function on_bar(run, bar)
 	run.bars[bar.total] = bar.done
+end
+
+--- The literals that `read_console` needs of a log.
+---@return string ...
+function M.needles()
+	return runlog.needles(RULES)
+end
+
+--- Read the last run in a log.
+---@param iterator th.LineIterator its lines, filtered by `needles`
+---@return th.HfConsole
+function M.read_console(iterator)
+	return runlog.read(iterator, RULES, new_run, on_bar)
 end
 
 --- Read the last run in the log of input `log`; an empty run when there is none.
@@ -85,7 +106,7 @@ function M.console(ctx)
 	if not ctx:has("log") then
 		return { records = {}, bars = {}, seen = false, finished = false, failed = false }
 	end
-	return runlog.read(ctx:lines("log", runlog.needles(RULES)), RULES, new_run, on_bar)
+	return M.read_console(ctx:lines("log", M.needles()))
 end
 
 --- The global step that the console shows: the training's bar (its total is the plan), or the

@@ -21,12 +21,15 @@ local NOISE = { "_mem_", "runtime$", "samples$", "_per_second$", "_time$" }
 ---@field step integer?
 ---@field epoch number?
 ---@field checkpoint string? last path component, "checkpoint-500"
+---@field path string? the checkpoint as the file has it, foreign paths included
 
 ---@class th.HfRun
 ---@field steps integer optimizer steps that ran
 ---@field epochs number?
 ---@field planned { max_steps: integer?, num_epochs: integer? }
 ---@field evals table<string, any>[] records with eval_* keys, in order
+---@field last table<string, any>? the last record of a training step: loss, learning_rate, ...
+---@field lowest_loss number? of all records of training steps
 ---@field train table<string, any>? the summary with train_runtime
 ---@field best th.HfBest? only when the file itself names a best
 ---@field outcome string the corpus's words; see `outcome`
@@ -115,7 +118,8 @@ local function find_best(state, evals)
 		return nil
 	end
 	local step = num.int(checkpoint and checkpoint:match("^checkpoint%-(%d+)$"))
-	local best = { value = value, step = step, checkpoint = checkpoint }
+	local best = { value = value, step = step, checkpoint = checkpoint,
+		path = checkpoint and state.best_model_checkpoint }
 	for pass = 1, 2 do
 		for _, record in ipairs(evals) do
 			local metric = (pass == 2 or record.step == step) and metric_with(record, value)
@@ -150,18 +154,25 @@ function M.contract_outcome(word)
 	return map[word] or word
 end
 
+--- The records of a log by kind.
 local function split_history(history)
-	local evals, train = {}, nil
+	local found = { evals = {} }
 	for _, record in ipairs(history) do
 		if type(record) == "table" then
+			local loss = number(record, "loss")
 			if number(record, "train_runtime") then
-				train = record
+				found.train = record
 			elseif has_eval(record) then
-				evals[#evals + 1] = record
+				found.evals[#found.evals + 1] = record
+			end
+			if loss then
+				found.last = record
+				found.lowest_loss = metrics.better(loss, found.lowest_loss, "min") and loss
+					or found.lowest_loss
 			end
 		end
 	end
-	return evals, train
+	return found
 end
 
 local function planned_epochs(state)
@@ -179,15 +190,13 @@ function M.state(state)
 		return nil, { code = "not_a_record",
 			message = "trainer_state.json has no whole number 'global_step'" }
 	end
-	local history = type(state.log_history) == "table" and state.log_history or {}
-	local evals, train = split_history(history)
+	local run = split_history(type(state.log_history) == "table" and state.log_history or {})
 	local max_steps = integer(state, "max_steps")
-	return {
-		steps = steps, epochs = number(state, "epoch"),
-		planned = { max_steps = max_steps, num_epochs = planned_epochs(state) },
-		evals = evals, train = train, best = find_best(state, evals),
-		outcome = M.outcome(steps, max_steps, train ~= nil),
-	}
+	run.steps, run.epochs = steps, number(state, "epoch")
+	run.planned = { max_steps = max_steps, num_epochs = planned_epochs(state) }
+	run.best = find_best(state, run.evals)
+	run.outcome = M.outcome(steps, max_steps, run.train ~= nil)
+	return run
 end
 
 --- A run of which only the console is left. The printed dicts carry no step.
@@ -196,16 +205,13 @@ end
 ---  else the log says; `best` has `best_metric` and `best_model_checkpoint`
 ---@return th.HfRun
 function M.console_run(records, known)
-	local evals, train = split_history(records)
+	local run = split_history(records)
 	local last = records[#records] or {}
-	local steps = known.steps
-	return {
-		steps = steps, epochs = number(train or last, "epoch"),
-		planned = { max_steps = known.max_steps, num_epochs = known.num_epochs },
-		evals = evals, train = train,
-		best = known.best and find_best(known.best, evals) or nil,
-		outcome = train and M.outcome(steps, known.max_steps, true) or "incomplete_state",
-	}
+	run.steps, run.epochs = known.steps, number(run.train or last, "epoch")
+	run.planned = { max_steps = known.max_steps, num_epochs = known.num_epochs }
+	run.best = known.best and find_best(known.best, run.evals) or nil
+	run.outcome = run.train and M.outcome(known.steps, known.max_steps, true) or "incomplete_state"
+	return run
 end
 
 --- A dict that the Trainer printed. Version 5 prints numbers as strings; they become numbers.
@@ -226,14 +232,24 @@ function M.console_record(segment)
 	end
 end
 
---- Is this key a metric rather than a runtime, a count of samples or a memory figure?
+--- Is this key a runtime, a count of samples or a memory figure?
+---@param key string
+---@return boolean
+function M.is_noise(key)
+	for _, pattern in ipairs(NOISE) do
+		if key:find(pattern) then
+			return true
+		end
+	end
+	return false
+end
+
+--- Is this key a metric, and no noise?
 ---@param key string
 ---@return boolean
 function M.is_metric(key)
-	for _, pattern in ipairs(NOISE) do
-		if key:find(pattern) then
-			return false
-		end
+	if M.is_noise(key) then
+		return false
 	end
 	return key:find("^eval_") ~= nil or key:find("^test_") ~= nil or key:find("^predict_") ~= nil
 		or key == "perplexity"

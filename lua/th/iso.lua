@@ -31,6 +31,26 @@ function M.from_unix(seconds)
 		year, month, day, rest // 3600, rest // 60 % 60, rest % 60)
 end
 
+--- "2025-12-11T10:30:00+08:00" to seconds since 1970 (UTC); a naive time is taken as UTC.
+---@param text string
+---@return integer? seconds nil when the text has another shape
+function M.to_unix(text)
+	local date = { text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)[.%d]*(.*)$") }
+	for index = 1, 6 do
+		date[index] = math.tointeger(tonumber(date[index]))
+	end
+	local year, month, day, hour, minute, second = table.unpack(date, 1, 6)
+	if not second then
+		return nil
+	end
+	local sign, off_hour, off_minute = date[7]:match("^([+-])(%d%d):?(%d%d)$")
+	local offset = sign and (tonumber(off_hour) * 60 + tonumber(off_minute)) * 60 or 0
+	year = month > 2 and year or year - 1 -- a year that begins in March, as in `civil`
+	local day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+	local days = year * 365 + year // 4 - year // 100 + year // 400 + day_of_year - 719468
+	return days * 86400 + hour * 3600 + minute * 60 + second - (sign == "-" and -offset or offset)
+end
+
 --- Python logging's "%m/%d/%Y %H:%M:%S" to naive "2025-11-13T22:51:48".
 ---@param text string
 ---@return string? iso nil when the text has another shape

@@ -140,6 +140,33 @@ function M.float32(value)
 	return value
 end
 
+--- Decimal places of the shortest text that reads back as the value, at least one.
+local function places(value)
+	for digits = 0, 16 do
+		local text = ("%%.%de"):format(digits):format(value)
+		if tonumber(text) == value then
+			return math.max(1, digits - tonumber(text:match("e([+-]%d+)$")))
+		end
+	end
+	return 17
+end
+
+--- Do two numbers say the same when one of them may have been rounded? 0.28 and 0.27708 do, 3 and
+--- 3.4 do not: an integer is never a rounded value.
+---@param a number
+---@param b number
+---@return boolean
+function M.agrees(a, b)
+	if a == b or (a ~= a and b ~= b) then
+		return true
+	elseif not M.is_finite(a) or not M.is_finite(b)
+		or math.type(a) == "integer" or math.type(b) == "integer" then
+		return false
+	end
+	local unit = 10.0 ^ -math.min(places(a), places(b))
+	return math.abs(a - b) <= unit * 0.5000001
+end
+
 --- A float that is a whole number as an integer, anything else unchanged: 3.0 -> 3, 0.76 -> 0.76.
 ---@param value number?
 ---@return number?

@@ -46,7 +46,7 @@ describe("th.hf_trainer", function()
 			log_history = { { step = 1, epoch = 1.0, eval_loss = 0.5 },
 				{ step = 2, epoch = 2.0, eval_f1 = 0.5 } } })
 		assert.are.same({ metric = "eval_f1", value = 0.5, step = 2, epoch = 2.0,
-			checkpoint = "checkpoint-2" }, run.best)
+			checkpoint = "checkpoint-2", path = "x/checkpoint-2" }, run.best)
 	end)
 
 	it("has no best when the file's is no number", function()
