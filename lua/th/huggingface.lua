@@ -616,21 +616,21 @@ local function add_dataset(reading, found)
 	end
 end
 
-local function add_checkpoints(reading, found)
+--- Names of checkpoints that are still there; with `prefix`, inside the folder that was asked for.
+local function add_checkpoints(reading, found, prefix)
 	local names = output.checkpoints(found.out.folder)
 	local best = reading.best and reading.best.checkpoint_name
-	local kept = {}
 	for _, name in ipairs(names) do
-		kept[name] = true
-	end
-	if #names > 0 then
-		reading.checkpoints = { last = names[#names], best = best and kept[best] and best or nil }
+		reading.checkpoints = reading.checkpoints or { last = prefix .. names[#names] }
+		if name == best then
+			reading.checkpoints.best = prefix .. name
+		end
 	end
 end
 
 -- Reading -------------------------------------------------------------------------------------
 
-local function build(found)
+local function build(found, prefix)
 	local reading = { final_metrics = {}, sources = {} }
 	local adapter, adapter_from = output.model_file(found.out, "adapter_config.json")
 	local predict_only = is_predict_only(found)
@@ -642,7 +642,7 @@ local function build(found)
 	add_hyperparams(reading, found, adapter, adapter_from)
 	add_base_model(reading, found, adapter, adapter_from)
 	add_dataset(reading, found)
-	add_checkpoints(reading, found)
+	add_checkpoints(reading, found, prefix)
 	if found.console then
 		reading.start_time, reading.end_time = found.console.start_time, found.console.end_time
 	end
@@ -680,7 +680,7 @@ function M.read(folder)
 	elseif not has_record(found) and not adapter_only(found) then
 		return nil, found.out.faults[1] or NOTHING
 	end
-	local reading = build(found)
+	local reading = build(found, name == "." and "" or name .. "/")
 	for _, fault in ipairs(found.out.faults) do
 		folder:warn(fault.message)
 	end

@@ -1,38 +1,9 @@
 local fake = require("support.fake_ctx")
 local tfevents = require("th.tfevents")
+local events = require("support.events")
 
-local function varint(value)
-	local out = ""
-	repeat
-		local part = value & 0x7F
-		value = value >> 7
-		out = out .. string.char(value > 0 and part | 0x80 or part)
-	until value == 0
-	return out
-end
-
-local function message(number, text)
-	return varint(number << 3 | 2) .. varint(#text) .. text
-end
-
-local function frame(data)
-	local length = ("<I8"):pack(#data)
-	return length .. ("<I4"):pack(tfevents.masked_crc(length)) .. data
-		.. ("<I4"):pack(tfevents.masked_crc(data))
-end
-
-local function event(step, value)
-	return frame(varint(1 << 3 | 1) .. ("<d"):pack(1763115868.0) .. varint(2 << 3) .. varint(step)
-		.. message(5, message(1, value)))
-end
-
-local function simple(tag, value)
-	return message(1, tag) .. varint(2 << 3 | 5) .. ("<f"):pack(value)
-end
-
-local function tensor(tag, kind, content)
-	return message(1, tag) .. message(8, varint(1 << 3) .. varint(kind) .. content)
-end
+local varint, message, frame = events.varint, events.message, events.frame
+local event, simple, tensor = events.event, events.simple, events.tensor
 
 describe("th.tfevents", function()
 	it("computes the masked CRC-32C of TFRecord", function()
@@ -78,6 +49,79 @@ describe("th.tfevents", function()
 	it("refuses a message that runs past its frame", function()
 		local _, err = tfevents.decode(frame(varint(5 << 3 | 2) .. varint(1000) .. "x"))
 		assert.are.equal("bad_event", err.code)
+	end)
+
+	for name, case in pairs({
+		["a double"] = { 2, message(6, ("<d"):pack(0.1)), 0.1 },
+		["a double in tensor_content"] = { 2, message(4, ("<d"):pack(0.1)), 0.1 },
+		["a float in tensor_content"] = { 1, message(4, ("<f"):pack(0.5)), 0.5 },
+		["a packed int64"] = { 9, message(10, varint(70000)), 70000 },
+		["a negative int64"] = { 9, message(10, varint(-3)), -3 },
+		["an int32"] = { 3, varint(7 << 3) .. varint(5), 5 },
+		["several floats (a histogram)"] = { 1, message(5, ("<ff"):pack(1, 2)), nil },
+		["several doubles in tensor_content"] = { 2, message(4, ("<dd"):pack(1, 2)), nil },
+		["several integers"] = { 9, message(10, varint(1) .. varint(2)), nil },
+		["no value"] = { 1, "", nil },
+		["a complex number"] = { 8, message(4, ("<dd"):pack(1, 2)), nil },
+	}) do
+		it("reads a tensor of one number only: " .. name, function()
+			local log = assert(tfevents.decode(event(1, tensor("t", case[1], case[2]))))
+			assert.are.equal(case[3], (tfevents.last(log, "t")))
+		end)
+	end
+
+	it("reads the plain event and any other form alike", function()
+		local long = ("x"):rep(200)
+		local log = assert(tfevents.decode(event(1 << 20, simple("a", 1)) .. event(0, simple(long, 2))
+			.. frame(message(5, message(1, simple("a", 3)))) .. event(3, simple("a", 4) .. message(9, ""))))
+		assert.are.same({ { step = 1 << 20, value = 1.0 }, { step = 0, value = 3.0 },
+			{ step = 3, value = 4.0 } }, log.scalars.a)
+		assert.are.same({ { step = 0, value = 2.0 } }, log.scalars[long])
+	end)
+
+	--- A sink that writes down what it is given.
+	local function recorder()
+		local got = {}
+		return got, { text = function() end, time = function() end,
+			scalar = function(tag, step) got[#got + 1] = tag .. step end }
+	end
+
+	local function reader_of(bytes)
+		local longest = 0
+		return function(offset, length)
+			longest = math.max(longest, length)
+			return bytes:sub(offset + 1, offset + length)
+		end, function() return longest end
+	end
+
+	it("passes over an event that is longer than a piece, without holding it", function()
+		local image = ("i"):rep(1 << 20)
+		local bytes = event(1, simple("a", 1)) .. event(2, message(1, "image") .. message(4, image))
+			.. event(3, simple("a", 3))
+		local read, longest = reader_of(bytes)
+		local got, sink = recorder()
+		assert.are.equal(#bytes, (tfevents.scan(read, #bytes, sink)))
+		assert.are.same({ "a1", "a3" }, got)
+		assert.is_true(longest() <= 1 << 18)
+	end)
+
+	it("gives what lies before a fault to the sink", function()
+		local bytes = event(1, simple("a", 1)) .. frame("\255")
+		local read = reader_of(bytes)
+		local got, sink = recorder()
+		local offset, err = tfevents.scan(read, #bytes, sink)
+		assert.is_nil(offset)
+		assert.are.equal("bad_event", err.code)
+		assert.are.same({ "a1" }, got)
+	end)
+
+	it("finds the next frame in the middle of a file", function()
+		local first = event(1, simple("a", 1))
+		local read = reader_of(first .. event(2, simple("a", 2)))
+		for from = 1, #first do
+			assert.are.equal(#first, tfevents.next_frame(read, from))
+		end
+		assert.is_nil(tfevents.next_frame(read, #first + 1))
 	end)
 
 	it("reads an empty file as an empty log", function()
