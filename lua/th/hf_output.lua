@@ -138,10 +138,10 @@ local NOT_METRICS = { epoch = true, step = true, global_step = true, total_flos 
 	num_input_tokens_seen = true }
 
 --- Other programs write test_loss and train_loss too; they do not time themselves like this.
-local function is_trainers(values)
+local function is_trainers(values, own)
 	for key, value in pairs(values) do
-		if type(key) == "string" and type(value) == "number" and (key:find("^eval_%a")
-			or key:find("%a_runtime$") or key:find("%a_samples_per_second$")) then
+		if type(key) == "string" and type(value) == "number" and (key:find("%a_runtime$")
+			or key:find("%a_samples_per_second$") or own and key:find("^eval_%a")) then
 			return true
 		end
 	end
@@ -184,7 +184,7 @@ local function result_of(name, values, own)
 	if type(values.metrics) == "table" and not own then
 		settings, values = values, values.metrics
 	end
-	if not is_trainers(values) then
+	if not is_trainers(values, own) then
 		return nil
 	end
 	return { from = name, metrics = own and own_metrics(values) or hf.metrics_of(values),

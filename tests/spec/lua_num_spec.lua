@@ -68,6 +68,19 @@ describe("th.num", function()
 		assert.are.equal(math.huge, num.float32(math.huge))
 	end)
 
+	it("sees that two numbers agree when one may be rounded", function()
+		for _, pair in ipairs({ { 0.28, 0.2770786672516105 }, { 0.9029, 0.9029268292682927 },
+			{ 0.0, 0.0030768 }, { 3, 3.0 }, { 1e-05, 1.04e-05 }, { 0 / 0, 0 / 0 }, { 2.5, 2.5 } }) do
+			assert.is_true(num.agrees(pair[1], pair[2]), pair[1] .. " " .. pair[2])
+			assert.is_true(num.agrees(pair[2], pair[1]))
+		end
+		for _, pair in ipairs({ { 0.29, 0.2770786672516105 }, { 3, 3.4 }, { 0.5, 0.25 }, { 1, 2 },
+			{ 0 / 0, 1.0 }, { math.huge, 1.0 }, { 5e-05, 4.058e-05 } }) do
+			assert.is_false(num.agrees(pair[1], pair[2]), pair[1] .. " " .. pair[2])
+			assert.is_false(num.agrees(pair[2], pair[1]))
+		end
+	end)
+
 	it("makes a whole float an integer, and leaves a fraction", function()
 		same(3, num.tidy(3.0))
 		same(0.76, num.tidy(0.76))
@@ -87,6 +100,21 @@ describe("th.iso", function()
 			assert.are.equal(expected, iso.from_unix(seconds))
 		end)
 	end
+
+	for text, seconds in pairs({ ["1970-01-01T00:00:00+00:00"] = 0,
+		["2023-11-14T22:13:20Z"] = 1700000000, ["2023-11-14T22:13:20"] = 1700000000,
+		["2023-11-15T06:13:20+08:00"] = 1700000000, ["2023-11-14 18:43:20.25-03:30"] = 1700000000,
+		["2024-02-29T00:00:00Z"] = 1709164800, ["2024-03-01T00:00:00Z"] = 1709251200,
+		["1900-03-01T00:00:00Z"] = -2203891200 }) do
+		it("counts the seconds to " .. text, function()
+			assert.are.equal(seconds, iso.to_unix(text))
+		end)
+	end
+
+	it("does not count to what is no time", function()
+		assert.is_nil(iso.to_unix("yesterday"))
+		assert.is_nil(iso.to_unix("2024-02-29"))
+	end)
 
 	it("reads the month first, as Python's datefmt of the pipeline prints it", function()
 		assert.are.equal("2025-11-13T22:51:48", iso.from_us("11/13/2025 22:51:48"))
