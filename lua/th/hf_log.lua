@@ -3,6 +3,7 @@
 -- Each line is one report: `{"current_steps": 10, "total_steps": 6750, "loss": 2.2, ...}`. Steps
 -- may appear again: every rank writes, and a resumed run goes on from its checkpoint. A counter
 -- that falls back to its beginning is a new training.
+local hf = require("th.hf_trainer")
 local json = require("th.json")
 local metrics = require("th.metrics")
 
@@ -84,7 +85,7 @@ end
 function M.best(evals)
 	local metric = evals[1] and (evals[1].eval_loss and "eval_loss")
 	for _, key in ipairs(not metric and evals[1] and metrics.sorted_keys(evals[1]) or {}) do
-		if key:find("^eval_") and require("th.hf_trainer").is_metric(key) then
+		if key:find("^eval_") and hf.is_metric(key) then
 			metric = key
 			break
 		end

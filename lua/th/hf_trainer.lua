@@ -30,6 +30,7 @@ local NOISE = { "_mem_", "runtime$", "samples$", "_per_second$", "_time$" }
 ---@field evals table<string, any>[] records with eval_* keys, in order
 ---@field last table<string, any>? the last record of a training step: loss, learning_rate, ...
 ---@field lowest_loss number? of all records of training steps
+---@field test table<string, any>? the last record with test_*
 ---@field train table<string, any>? the summary with train_runtime
 ---@field best th.HfBest? only when the file itself names a best
 ---@field outcome string the corpus's words; see `outcome`
@@ -164,6 +165,8 @@ local function split_history(history)
 				found.train = record
 			elseif has_eval(record) then
 				found.evals[#found.evals + 1] = record
+			elseif number(record, "test_runtime") then
+				found.test = record
 			end
 			if loss then
 				found.last = record

@@ -129,6 +129,14 @@ describe("th.huggingface", function()
 			assert.are.equal(40, reading.hyperparams.max_steps)
 		end)
 
+		it("has test_* where eval_* was never measured", function()
+			local test = '{"step": 9, "test_f1": 0.5, "test_runtime": 1}'
+			assert.are.same({ test_f1 = 0.5 },
+				read({ ["trainer_state.json"] = state(9, 9, test) }).final_metrics)
+			assert.are.same({ eval_f1 = 0.25 }, read({ ["trainer_state.json"] =
+				state(9, 9, '{"step": 9, "eval_f1": 0.25}, ' .. test) }).final_metrics)
+		end)
+
 		it("keeps NaN", function()
 			local reading = read({ ["trainer_state.json"] =
 				state(9, 9, '{"step": 9, "eval_loss": NaN, "loss": NaN}') })
