@@ -82,6 +82,90 @@ function M.decode(text, separator)
 	return { header = header, rows = records }
 end
 
+--- The fields of a record that is one line.
+local function split(line, separator)
+	if line:find('"', 1, true) then
+		return (read_record(line, 1, separator))
+	end
+	local fields, count = {}, 0
+	for field in line:gmatch("[^" .. separator .. "]*") do
+		count = count + 1
+		fields[count] = field
+	end
+	return fields
+end
+
+--- Blanks around separators, as old YOLO pads its columns; a tab may be a separator itself.
+local function squeeze(line, separator)
+	if not line:find(" ", 1, true) then
+		return line
+	end
+	local tight = line:gsub(" *" .. separator .. " *", separator)
+	return tight:match("^ *(.-) *$")
+end
+
+--- Fit a record to the header: a separator at its end is nothing, anything else is another shape.
+local function fits(fields, width)
+	for index = #fields, width + 1, -1 do
+		if fields[index]:find("%S") then
+			return false
+		end
+		fields[index] = nil
+	end
+	return #fields == width
+end
+
+---@class th.CsvStream
+---@field header string[] names, blanks around them removed
+---@field columns table<string, integer> name -> column; of equal names the first
+---@field misfits integer records left out so far: cut, or with another number of fields
+---@field private iterator th.LineIterator
+---@field private separator string
+local Stream = {}
+Stream.__index = Stream
+
+--- The next record that fits the header, or nil at the end. A header that was written again by a
+-- resumed run is passed over.
+---@return string[]? fields "" for an empty one
+function Stream:next()
+	for line in self.iterator do
+		local fields = split(squeeze(line, self.separator), self.separator)
+		if not fields or not fits(fields, #self.header) then
+			self.misfits = self.misfits + (line:find("%S") and 1 or 0)
+		elseif table.concat(fields, self.separator) ~= self.line then
+			return fields
+		end
+	end
+end
+
+--- Read CSV of any size record by record. A record is one line, which is how every training writes
+-- its table: a quoted line end would count as a misfit.
+---@param iterator th.LineIterator
+---@param separator? string one character, default ","
+---@return th.CsvStream? stream
+---@return th.Error? err code "no_data" (no header) or "bad_csv"
+function M.stream(iterator, separator)
+	separator = separator or ","
+	local line = iterator()
+	if not line then
+		return nil, { code = "no_data", message = "the file has no header line" }
+	end
+	local header = split(squeeze(line:gsub("^\xEF\xBB\xBF", ""), separator), separator)
+	if not header then
+		return nil, { code = "bad_csv", message = "a quote is never closed in the header line" }
+	end
+	local columns = {}
+	for index, name in ipairs(header) do
+		header[index] = name:match("^%s*(.-)%s*$")
+		columns[header[index]] = columns[header[index]] or index
+	end
+	while #header > 1 and header[#header] == "" do
+		header[#header] = nil -- a separator ends the line
+	end
+	return setmetatable({ header = header, columns = columns, misfits = 0, iterator = iterator,
+		separator = separator, line = table.concat(header, separator) }, Stream)
+end
+
 --- The rows as tables by column name, numbers converted where all of the text is one.
 ---@param csv th.Csv
 ---@return table<string, string|number>[]

@@ -199,6 +199,27 @@ function Folder:csv(name)
 	return ask(self, "csv", name)
 end
 
+local LFS = "^version https://git%-lfs%.github%.com/spec/"
+
+--- Why a file cannot be read as text: absent, empty, a git-LFS pointer, binary. nil when it can.
+---@param name string
+---@return th.Error? err code "no_data", "lfs_pointer" or "bad_text"
+function Folder:text_error(name)
+	local _, file = input_of(self, name)
+	local path, head = self.prefix .. name, self:head(name)
+	if file.code then
+		return file
+	elseif head == "" then
+		return { code = "no_data", path = path, message = ("'%s' is empty"):format(path) }
+	elseif head:find(LFS) then
+		return { code = "lfs_pointer", path = path,
+			message = ("'%s' is a git-LFS pointer, not the file itself"):format(path),
+			hint = "run 'git lfs pull' in that repository" }
+	elseif head:find("[%z\1-\8\14-\26]") then
+		return { code = "bad_text", path = path, message = ("'%s' is not text"):format(path) }
+	end
+end
+
 --- Iterate over the segments of a text file of any size; see `ctx:lines`.
 ---@param name string
 ---@param ... string needles

@@ -14,22 +14,24 @@ local M = {}
 --- Standard name -> { type, other spellings... }. Spellings are lower case with underscores.
 ---@type table<string, string[]>
 M.NAMES = {
-	lr = { "float", "learning_rate" },
-	batch_size = { "int", "per_device_train_batch_size", "train_batch_size" },
+	lr = { "float", "learning_rate", "lr0", "base_lr", "initial_rate", "learn_rate", "blr" },
+	batch_size = { "int", "per_device_train_batch_size", "train_batch_size", "batch",
+		"samples_per_gpu", "ims_per_batch", "total_batch_size" },
 	eval_batch_size = { "int", "per_device_eval_batch_size" },
-	max_steps = { "int", "max_iters", "training_steps" },
-	num_epochs = { "float", "num_train_epochs", "epochs", "max_epochs" },
-	optimizer = { "text", "optim" },
-	scheduler = { "text", "lr_scheduler_type", "lr_scheduler" },
-	warmup_steps = { "int", "lr_scheduler_warmup_steps" },
+	max_steps = { "int", "max_iters", "max_iter", "training_steps" },
+	num_epochs = { "float", "num_train_epochs", "epochs", "max_epochs", "total_epochs" },
+	optimizer = { "text", "optim", "opt" },
+	scheduler = { "text", "lr_scheduler_type", "lr_scheduler", "sched", "lr_scheduler_name" },
+	warmup_steps = { "int", "warmup_iters", "lr_scheduler_warmup_steps" },
 	warmup_ratio = { "float", "lr_scheduler_warmup_ratio" },
 	weight_decay = { "float" },
-	max_grad_norm = { "float" },
-	grad_accum = { "int", "gradient_accumulation_steps", "grad_accum_steps" },
+	max_grad_norm = { "float", "grad_clip", "clip_grad", "gradient_clip_val" },
+	grad_accum = { "int", "gradient_accumulation_steps", "grad_accum_steps", "accum_iter",
+		"accumulate_gradient", "accumulate_grad_batches", "update_freq" },
 	seed = { "int" },
 	fp16 = { "bool" },
 	bf16 = { "bool" },
-	label_smoothing = { "float", "label_smoothing_factor" },
+	label_smoothing = { "float", "label_smoothing_factor", "smoothing" },
 	adam_beta1 = { "float" },
 	adam_beta2 = { "float" },
 	adam_epsilon = { "float" },
@@ -43,7 +45,7 @@ M.NAMES = {
 	metric_for_best_model = { "text", "best_model_metric" },
 	greater_is_better = { "bool" },
 	max_length = { "int", "max_seq_length", "cutoff_len" },
-	dropout = { "float" },
+	dropout = { "float", "dropout_rate", "drop" },
 	lora_rank = { "int" },
 	lora_alpha = { "float" },
 	lora_dropout = { "float" },
@@ -57,11 +59,11 @@ M.NAMES = {
 	docs_per_chunk = { "int" },
 }
 
-local BY_SPELLING = {}
+local BY_SPELLING, RANK = {}, {}
 for name, spec in pairs(M.NAMES) do
-	BY_SPELLING[name] = name
+	BY_SPELLING[name], RANK[name] = name, 1
 	for index = 2, #spec do
-		BY_SPELLING[spec[index]] = name
+		BY_SPELLING[spec[index]], RANK[spec[index]] = name, index
 	end
 end
 
@@ -109,20 +111,22 @@ local function is_unset(value)
 end
 
 --- Map a source to standard names. Names that are not in `NAMES` are left out; a value of the
--- wrong type is left out and reported.
+-- wrong type is left out and reported. Of two spellings of one name the standard one counts, then
+-- the one that stands first in `NAMES`.
 ---@param source table<string, any>
 ---@return table<string, any> values
 ---@return string[] problems for example "lr: expected a number, got 'auto'"
 function M.standard(source)
-	local values, problems = {}, {}
+	local values, problems, ranks = {}, {}, {}
 	for key, value in pairs(source) do
-		local name = type(key) == "string" and BY_SPELLING[M.spelling(key)]
+		local spelling = type(key) == "string" and M.spelling(key)
+		local name = spelling and BY_SPELLING[spelling]
 		if name and not is_unset(value) then
 			local converted, reason = CONVERT[M.NAMES[name][1]](value)
 			if converted == nil then
 				problems[#problems + 1] = name .. ": " .. reason
-			else
-				values[name] = converted
+			elseif RANK[spelling] < (ranks[name] or math.huge) then
+				values[name], ranks[name] = converted, RANK[spelling]
 			end
 		end
 	end
@@ -142,6 +146,47 @@ function M.merge(...)
 		end
 	end
 	return out
+end
+
+--- A nested table by dotted names: { optimizer = { lr = 1 } } -> { ["optimizer.lr"] = 1 }. Lists
+-- stay as they are.
+---@param nested table
+---@return table<string, any>
+function M.flat(nested)
+	local out = {}
+	local function add(prefix, value, depth)
+		if type(value) ~= "table" or #value > 0 or next(value) == nil or depth > 16 then
+			out[prefix] = value
+			return
+		end
+		for key, item in pairs(value) do
+			add(prefix .. "." .. tostring(key), item, depth + 1)
+		end
+	end
+	for key, value in pairs(nested) do
+		add(tostring(key), value, 1)
+	end
+	return out
+end
+
+--- Standard names of a nested source: a name at the top counts first, then one further down, if
+-- all that bear it agree on its value.
+---@param nested table
+---@return table<string, any> values
+function M.standard_of_nested(nested)
+	local below, refused = {}, {}
+	for key, value in pairs(M.flat(nested)) do
+		local name = key:match("%.([^.]+)$")
+		if name and below[name] ~= nil and below[name] ~= value then
+			refused[name] = true
+		elseif name then
+			below[name] = value
+		end
+	end
+	for name in pairs(refused) do
+		below[name] = nil
+	end
+	return M.merge((M.standard(below)), (M.standard(nested)))
 end
 
 local function is_flag(word)

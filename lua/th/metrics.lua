@@ -49,6 +49,10 @@ function M.last(records, key)
 	end
 end
 
+-- What is better when it is lower, where it is a word of its own.
+local LOW_WORDS = { wer = true, cer = true, ter = true, ppl = true, nll = true, mape = true,
+	smape = true, fid = true, nme = true, epe = true, bpb = true, bpd = true }
+
 --- The goal of a metric: as declared, else guessed from its name.
 ---@param name string
 ---@param goals? table<string, th.MetricGoal>
@@ -58,8 +62,13 @@ function M.goal(name, goals)
 		return goals[name].goal
 	end
 	local lower = name:lower()
-	for _, word in ipairs({ "loss", "error", "mse", "mae", "wer", "cer", "perplexity" }) do
-		if lower:find(word, 1, true) then
+	for _, part in ipairs({ "loss", "error", "mse", "mae", "perplexity" }) do
+		if lower:find(part, 1, true) then
+			return "min"
+		end
+	end
+	for word in lower:gmatch("%a+") do -- "answer_f1" and "tracer" hold such words by chance
+		if LOW_WORDS[word] then
 			return "min"
 		end
 	end
