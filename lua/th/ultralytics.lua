@@ -283,10 +283,11 @@ end
 local function outcome_of(folder, reading, rows)
 	local final, planned = reading.epochs.final, reading.epochs.planned
 	local patience = reading.raw_hyperparams and num.any(json.value(reading.raw_hyperparams.patience))
-	local stale = reading.best and rows.at - reading.best.epoch
 	if not final or not planned then
 		return nil
-	elseif final < planned and patience and patience > 0 and stale and stale >= patience then
+	end
+	local stale = reading.best and rows.at - reading.best.epoch
+	if final < planned and patience and patience > 0 and stale and stale >= patience then
 		return "completed_early", ("inferred: no better fitness for %d epochs"):format(stale)
 	elseif folder:has("results.png") then
 		return final < planned and "completed_early" or "completed",
