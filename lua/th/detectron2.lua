@@ -5,7 +5,6 @@
 -- in the line of their iteration, or in one of their own a little out of order. AP is in percent,
 -- NaN for a class or size without an object.
 local hparams = require("th.hparams")
-local json = require("th.json")
 local jsonl = require("th.jsonl")
 local metrics = require("th.metrics")
 local num = require("th.num")
@@ -97,6 +96,7 @@ local NOTHING = {}
 ---@field rows th.Series
 ---@field goals table<string, string>
 ---@field loss string? the last line with a loss
+---@field trained integer? its iteration: an evaluation after the end has one more
 ---@field bad integer
 
 --- Decode only what is needed: most of a long log are losses, of which the last counts.
@@ -111,7 +111,9 @@ local function read_lines(folder)
 		end
 		if good then
 			log.rows:add(row, at)
-			log.loss = line:find('"total_loss"', 1, true) and line or log.loss
+			if line:find('"total_loss"', 1, true) or line:find('"eta_seconds"', 1, true) then
+				log.loss, log.trained = line, at
+			end
 		else
 			log.bad = log.bad + 1
 		end
@@ -271,7 +273,7 @@ function M.read(folder)
 	local here, at = folder:sub(run), run == "." and "" or run .. "/"
 	local log = read_lines(here)
 	local reading = { final_metrics = {}, train = {}, units = {}, run = run ~= "." and run or nil,
-		steps = { final = json.value(log.rows.at) and num.tidy(log.rows.at + 1) },
+		steps = { final = log.trained and num.tidy(log.trained + 1) },
 		sources = { steps = at .. "metrics.json: iteration, from 0" } }
 	add_values(reading, log, at)
 	add_best(reading, log, at)

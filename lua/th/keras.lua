@@ -3,7 +3,6 @@
 -- CSVLogger puts the epoch first and the other names in order after it; it may append run after
 -- run to one file. A history saved through pandas has an index without a name, or no epoch at all.
 -- Every `val_x` stands beside its `x`: that tells these files from other tables.
-local json = require("th.json")
 local metrics = require("th.metrics")
 local num = require("th.num")
 local pydict = require("th.pydict")

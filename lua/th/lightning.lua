@@ -1,7 +1,8 @@
 --- PyTorch Lightning: the CSVLogger's metrics.csv, hparams.yaml, and the names of checkpoints.
 --
 -- metrics.csv is sparse: training and validation of one step stand in rows of their own, and the
--- rows of LearningRateMonitor have a step but no epoch. Epochs and steps count from 0.
+-- rows of LearningRateMonitor have a step but no epoch. Epochs and steps count from 0. In old
+-- versions the rows of single validation batches count those batches as `step`, and have no epoch.
 local hparams = require("th.hparams")
 local json = require("th.json")
 local metrics = require("th.metrics")
@@ -217,6 +218,10 @@ local WANTED = {
 	note = function(row, columns)
 		return num.any(row[columns.step] or "")
 	end,
+	extend = function(row, columns)
+		local counts = columns.epoch == nil or row[columns.epoch] ~= ""
+		return counts and columns.step and num.any(row[columns.step]) or nil
+	end,
 }
 
 local function add_metrics(folder, reading, at)
@@ -228,7 +233,8 @@ local function add_metrics(folder, reading, at)
 			message = "metrics.csv has no column 'step': not Lightning's" }
 	end
 	local planned = reading.planned or {}
-	reading.steps = progress(sheet.values.step, planned.steps)
+	local furthest = sheet.series:best(#sheet.header + 1)
+	reading.steps = progress(furthest and furthest.value or sheet.values.step, planned.steps)
 	reading.epochs = progress(sheet.series.at and sheet.columns.epoch and sheet.series.at,
 		planned.epochs)
 	reading.sources.steps = at .. "metrics.csv: step"

@@ -23,6 +23,8 @@ local PLACES = { "", "*/", "*/*/" }
 local NOISE = { mode = true, epoch = true, iter = true, step = true, lr = true, memory = true,
 	time = true, data_time = true, base_lr = true, momentum = true, eta = true }
 
+local IN_HEAD = "head of the log: config"
+
 -- Names of what is better when higher, in the order in which a task's results are looked for.
 local PRIMARY = { "bbox_mAP", "coco/bbox_mAP", "segm_mAP", "mAP", "pascal_voc/mAP", "mIoU",
 	"accuracy/top1", "accuracy_top-1", "accuracy", "acc/top1", "top1_acc", "AP", "coco/AP", "PCK" }
@@ -95,7 +97,7 @@ end
 ---@field config string? the configuration in the head
 ---@field exp_name string?
 ---@field seed integer?
----@field rows th.Series evaluations by epoch (or iteration)
+---@field rows th.Series evaluations by epoch (or step); their note is the iteration before them
 ---@field order string[] keys of the last evaluation as they stand in its line
 ---@field goals table<string, string>
 ---@field first { epoch: number?, iter: number? }? of the first line of training
@@ -109,8 +111,11 @@ end
 
 local function new_log()
 	local goals = {}
-	return { rows = series.new(goals, { sparse = true }), goals = goals, order = {}, lines = 0,
-		bad = 0 }
+	local log = { goals = goals, order = {}, lines = 0, bad = 0 }
+	log.rows = series.new(goals, { sparse = true, note = function()
+		return log.iter
+	end })
+	return log
 end
 
 local function take_head(log, line)
@@ -307,14 +312,14 @@ local function config_of(folder, dir, log)
 			return text, name
 		end
 	end
-	return log.config, log.config and "head of the log: config"
+	return log.config, log.config and IN_HEAD
 end
 
 local function add_config(folder, reading, log, dir)
 	local text, from = config_of(folder, dir, log)
 	local raw = text and settings_of((text:gsub("\r\n", "\n"))) or {}
 	if next(raw) == nil then
-		return nil
+		return
 	end
 	reading.raw_hyperparams, reading.hyperparams = raw, standard_of(raw, log.seed)
 	reading.sources.hyperparams = from
@@ -322,7 +327,9 @@ local function add_config(folder, reading, log, dir)
 	reading.sources.base_model = reading.base_model and from .. ": load_from"
 	reading.dataset = raw.data_root or raw.dataset_type
 	reading.sources.dataset = reading.dataset and from
-	return from ~= "head of the log: config" and reading.hyperparams or nil
+	if log.by_iter == nil then
+		log.by_iter = reading.hyperparams.max_steps ~= nil and not reading.hyperparams.num_epochs
+	end
 end
 
 -- The reading ------------------------------------------------------------------------------------
@@ -368,17 +375,19 @@ local function add_best(folder, reading, log, from)
 	if not best then
 		return
 	end
+	local at = log.by_iter and not log.step and best.note or best.at
 	reading.best = { metric = key, value = best.value, mode = log.goals[key],
 		declared = declared ~= nil, checkpoint = declared and file,
 		checkpoint_name = declared and file:match("[^/]+$") }
-	reading.best[log.by_iter and "step" or "epoch"] = best.at
+	reading.best[log.by_iter and "step" or "epoch"] = at
 	reading.sources.best = declared and file
 		or ("derived: %s of %s in %s"):format(log.goals[key], key, from)
 end
 
-local function add_progress(reading, log, planned, from)
-	planned = planned or {}
-	if log.by_iter or (planned.max_steps and not planned.num_epochs) then
+--- A plan is taken from a configuration file, not from the copy in the head of a log.
+local function add_progress(reading, log, from)
+	local planned = reading.sources.hyperparams ~= IN_HEAD and reading.hyperparams or {}
+	if log.by_iter then
 		reading.steps = { final = num.tidy(log.iter), planned = planned.max_steps }
 		reading.sources.steps = from .. ": iter"
 		return
@@ -435,8 +444,9 @@ function M.read(folder)
 	end
 	local reading = { final_metrics = {}, train = {}, sources = {}, run = dir ~= "." and dir or nil }
 	add_values(reading, log, used[#used])
+	add_config(folder, reading, log, dir)
 	add_best(folder, reading, log, used[1])
-	add_progress(reading, log, add_config(folder, reading, log, dir), used[#used])
+	add_progress(reading, log, used[#used])
 	warn_about(folder, log, logs[dir], used)
 	return reading
 end

@@ -7,12 +7,31 @@ local json = require("th.json")
 
 local M = {}
 
+local MAX_STEPS = 8 -- of references to references; more is a circle
+
 local function decode(text)
 	local value, err = json.decode(text)
 	if err then
 		return text -- a reference such as ${paths.train}, or a bare word
 	end
 	return value
+end
+
+--- Put values in for `${section.name}` that stands alone; `:` may stand for the last `.`.
+local function resolve(values)
+	for _ = 1, MAX_STEPS do
+		local changed = false
+		for name, value in pairs(values) do
+			local wanted = type(value) == "string" and value:match("^%${([%w_.:*@-]+)}$")
+			local target = wanted and values[(wanted:gsub(":", "."))]
+			if target ~= nil and target ~= value then
+				values[name], changed = target, true
+			end
+		end
+		if not changed then
+			return
+		end
+	end
 end
 
 --- Read a configuration.
@@ -47,6 +66,7 @@ function M.decode(text)
 		end
 	end
 	store()
+	resolve(values)
 	return values
 end
 
