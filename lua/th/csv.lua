@@ -2,6 +2,8 @@
 -- translated), blank-padded headers (old YOLO), a byte order mark, blank lines.
 local M = {}
 
+local find, match = string.find, string.match
+
 ---@class th.Csv
 ---@field header string[] names, blanks around them removed
 ---@field rows string[][] fields as text; "" for an empty one
@@ -121,20 +123,44 @@ end
 ---@field misfits integer records left out so far: cut, or with another number of fields
 ---@field private iterator th.LineIterator
 ---@field private separator string
+---@field private line string the header as it stands in the file
+---@field private pattern string? takes a plain record apart in one call
 local Stream = {}
 Stream.__index = Stream
+
+local MAX_CAPTURES = 31 -- what a Lua pattern can have, less one
+
+--- Lines that need care: quotes, padding, a separator too many. nil when the line does not fit.
+local function split_with_care(line, separator, width)
+	local fields = split(squeeze(line, separator), separator)
+	return fields and fits(fields, width) and fields or nil
+end
 
 --- The next record that fits the header, or nil at the end. A header that was written again by a
 -- resumed run is passed over.
 ---@return string[]? fields "" for an empty one
 function Stream:next()
+	local pattern, width = self.pattern, #self.header
 	for line in self.iterator do
-		local fields = split(squeeze(line, self.separator), self.separator)
-		if not fields or not fits(fields, #self.header) then
+		local fields
+		if pattern and not find(line, '"', 1, true) and not find(line, " ", 1, true) then
+			fields = { match(line, pattern) }
+		end
+		if not fields or not fields[1] then
+			fields = split_with_care(line, self.separator, width)
+		end
+		if not fields then
 			self.misfits = self.misfits + (line:find("%S") and 1 or 0)
-		elseif table.concat(fields, self.separator) ~= self.line then
+		elseif line ~= self.line then
 			return fields
 		end
+	end
+end
+
+local function pattern_for(separator, width)
+	if width <= MAX_CAPTURES then
+		local field = "([^" .. separator .. "]*)"
+		return "^" .. (field .. separator):rep(width - 1) .. field .. "$"
 	end
 end
 
@@ -150,7 +176,8 @@ function M.stream(iterator, separator)
 	if not line then
 		return nil, { code = "no_data", message = "the file has no header line" }
 	end
-	local header = split(squeeze(line:gsub("^\xEF\xBB\xBF", ""), separator), separator)
+	line = line:gsub("^\xEF\xBB\xBF", "")
+	local header = split(squeeze(line, separator), separator)
 	if not header then
 		return nil, { code = "bad_csv", message = "a quote is never closed in the header line" }
 	end
@@ -163,7 +190,7 @@ function M.stream(iterator, separator)
 		header[#header] = nil -- a separator ends the line
 	end
 	return setmetatable({ header = header, columns = columns, misfits = 0, iterator = iterator,
-		separator = separator, line = table.concat(header, separator) }, Stream)
+		separator = separator, line = line, pattern = pattern_for(separator, #header) }, Stream)
 end
 
 --- The rows as tables by column name, numbers converted where all of the text is one.

@@ -105,7 +105,7 @@ local function read_lines(folder)
 	local log = { rows = series.new(goals, { slack = SLACK, sparse = true }), goals = goals, bad = 0 }
 	for line in folder:lines("metrics.json") do
 		local at = jsonl.number(line, "iteration")
-		local row, good = NOTHING, at ~= nil and line:find("}%s*$") ~= nil
+		local row, good = NOTHING, at ~= nil and line:find("}%s*$", -8) ~= nil
 		if good and is_evaluated(line) then
 			row, good = evaluation_in(line, goals)
 		end

@@ -6,6 +6,8 @@ local json = require("th.json")
 
 local M = {}
 
+local find, match = string.find, string.match
+
 ---@class th.JsonLines
 ---@field bad integer lines left out so far
 ---@field private iterator th.LineIterator
@@ -45,10 +47,11 @@ end
 --- A number in a line, without decoding the rest of it: a long log is mostly lines of which only
 -- the step is wanted.
 ---@param line string
----@param key string not with characters that mean something in a pattern
+---@param key string
 ---@return number?
 function M.number(line, key)
-	local digits = line:match('"' .. key .. '"%s*:%s*(-?%d[%d.eE+-]*)')
+	local _, stop = find(line, '"' .. key .. '"', 1, true)
+	local digits = stop and match(line, "^%s*:%s*(-?%d[%d.eE+-]*)", stop + 1)
 	return digits and tonumber(digits)
 end
 

@@ -144,6 +144,27 @@ local function load_config(folder)
 	return type(config) == "table" and type(config.trainer) == "table" and config or nil
 end
 
+-- Under which names modules keep what they started from and what they were trained on.
+local BASE = { "pretrained_model_name_or_path", "model_name_or_path", "pretrained_model_name" }
+local DATASET = { "dataset_name", "dataset", "data_dir", "data_path", "data_root" }
+
+local function first_text(values, names)
+	for _, name in ipairs(names) do
+		if type(values[name]) == "string" and values[name] ~= "" then
+			return values[name], name
+		end
+	end
+end
+
+--- Fields that a hyperparameter of a usual name tells.
+local function add_origin(reading, raw, from)
+	for field, names in pairs({ base_model = BASE, dataset = DATASET }) do
+		local value, name = first_text(raw, names)
+		reading[field] = value
+		reading.sources[field] = value and ("%s: %s"):format(from, name)
+	end
+end
+
 local function add_hyperparams(folder, reading, at)
 	local raw = folder:has("hparams.yaml") and load_hparams(folder, "hparams.yaml") or nil
 	local config = load_config(folder)
@@ -155,7 +176,9 @@ local function add_hyperparams(folder, reading, at)
 	reading.raw_hyperparams = raw
 	reading.hyperparams = raw and hparams.standard_of_nested(raw)
 	if raw then
-		reading.sources.hyperparams = at .. (config and "config.yaml" or "hparams.yaml")
+		local from = at .. (config and "config.yaml" or "hparams.yaml")
+		reading.sources.hyperparams = from
+		add_origin(reading, raw, from)
 	end
 end
 
@@ -176,7 +199,7 @@ local function add_best(reading, sheet, at)
 	local column = best_column(sheet)
 	reading.best = sheet.series:best_epoch(column, sheet.header[column])
 	if reading.best then
-		reading.best.step = sheet.series:best(column).note
+		reading.best.step = num.any(sheet.series:best(column).note or "")
 		reading.sources.best = ("derived: %s of %s in %smetrics.csv"):format(reading.best.mode,
 			reading.best.metric, at)
 	end
@@ -216,12 +239,9 @@ local WANTED = {
 		return name:lower():find("val") and metrics.goal(name) or nil
 	end,
 	note = function(row, columns)
-		return num.any(row[columns.step] or "")
+		return row[columns.step]
 	end,
-	extend = function(row, columns)
-		local counts = columns.epoch == nil or row[columns.epoch] ~= ""
-		return counts and columns.step and num.any(row[columns.step]) or nil
-	end,
+	counter = "step",
 }
 
 local function add_metrics(folder, reading, at)
@@ -233,8 +253,7 @@ local function add_metrics(folder, reading, at)
 			message = "metrics.csv has no column 'step': not Lightning's" }
 	end
 	local planned = reading.planned or {}
-	local furthest = sheet.series:best(#sheet.header + 1)
-	reading.steps = progress(furthest and furthest.value or sheet.values.step, planned.steps)
+	reading.steps = progress(sheet.counter or sheet.values.step, planned.steps)
 	reading.epochs = progress(sheet.series.at and sheet.columns.epoch and sheet.series.at,
 		planned.epochs)
 	reading.sources.steps = at .. "metrics.csv: step"

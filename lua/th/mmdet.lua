@@ -131,6 +131,9 @@ end
 
 local function take_training(log, line, version_3)
 	local epoch, iter = jsonl.number(line, "epoch"), jsonl.number(line, "iter")
+	if not epoch and not iter then
+		return
+	end
 	log.first = log.first or { epoch = epoch, iter = iter }
 	if version_3 then
 		log.by_iter = epoch == nil
@@ -175,17 +178,21 @@ local function is_evaluation(line, version_3)
 	if version_3 then
 		return not line:find('"iter"', 1, true) and not line:find('"loss"', 1, true)
 	end
-	return line:find('"mode"%s*:%s*"val"') ~= nil
+	return line:find('"val"', 1, true) ~= nil and line:find('"mode"%s*:%s*"val"') ~= nil
+end
+
+local function is_head(line)
+	return line:find('"env_info"', 1, true) or line:find('"hook_msgs"', 1, true)
 end
 
 local function take_line(log, line, version_3)
-	if line:find('"env_info"', 1, true) or line:find('"hook_msgs"', 1, true) then
+	if log.lines == 0 and is_head(line) then
 		take_head(log, line)
-	elseif not line:find("^%s*{.*}%s*$") then
+	elseif line:byte(1) ~= 123 or not line:find("}%s*$", -8) then
 		log.bad = log.bad + 1
 	elseif is_evaluation(line, version_3) then
 		take_evaluation(log, line)
-	elseif line:find('"iter"', 1, true) or line:find('"epoch"', 1, true) then
+	else
 		take_training(log, line, version_3)
 	end
 end

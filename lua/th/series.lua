@@ -91,41 +91,55 @@ local function place(self, row, at)
 	return true
 end
 
-local function improve(self, key, value, row)
-	local list = self.found[key] or {}
-	self.found[key] = list
-	if not metrics.better(value, list[#list] and list[#list].value, self.goals[key]) then
-		return
-	elseif #list >= MAX_IMPROVEMENTS then
-		table.move(list, #list // 2, #list, 1)
-		for index = #list, #list // 2 + 2, -1 do
+local function improve(self, key, list, value, row)
+	if #list >= MAX_IMPROVEMENTS then
+		local half = #list // 2
+		table.move(list, half + 1, #list, 1)
+		for index = #list, #list - half + 1, -1 do
 			list[index] = nil
 		end
 	end
+	self.found[key] = list
 	list[#list + 1] = { value = value, at = self.at,
 		note = self.options.note and self.options.note(row) }
+end
+
+local NO_IMPROVEMENT = {}
+
+--- Compare a value with the best so far. `tonumber` takes more than a number of a log can be, so
+-- what it took is looked at strictly, but only when it would be the best.
+local function judge(self, key, value, row)
+	local list = self.found[key] or NO_IMPROVEMENT
+	local best = list[#list]
+	local number = tonumber(value) or num.any(value)
+	if number and metrics.better(number, best and best.value, self.goals[key]) then
+		number = num.any(value)
+		if number then
+			improve(self, key, best and list or {}, number, row)
+		end
+	end
 end
 
 --- Take the next row.
 ---@param row table<any, any> numbers, or their text as a CSV has it; "" is no value
 ---@param at number? its index
+---@return boolean placed false when the row is none of the training's
 function Series:add(row, at)
-	if place(self, row, at) then
-		self.rows = self.rows + 1
-	end
+	local placed = place(self, row, at)
+	self.rows = self.rows + (placed and 1 or 0)
 	local last = self.last
-	for key, value in pairs(row) do
+	for key, value in next, row do
 		if value ~= "" then
 			last[key] = value
 		end
 	end
-	for key in pairs(self.goals) do
+	for key in next, self.goals do
 		local value = row[key]
-		value = type(value) == "string" and num.any(value) or value
-		if type(value) == "number" then
-			improve(self, key, value, row)
+		if value and value ~= "" then
+			judge(self, key, value, row)
 		end
 	end
+	return placed
 end
 
 --- The best value of the last run; of equals the first.
@@ -154,12 +168,14 @@ end
 ---@field columns table<string, integer>
 ---@field values table<string, any> the last values by name: numbers where the text is one
 ---@field misfits integer
+---@field counter number? the last value of the column `counter` in a row that has an index
 
 ---@class th.SeriesTableOptions : th.SeriesOptions
 ---@field separator? string
 ---@field index string[] names of the column that counts; the first that is there, else rows from 0
 ---@field goal fun(name: string): "max"|"min"|nil of a column whose best is wanted
 ---@field test? fun(names: string[]): boolean is a row with values in these columns no training's?
+---@field counter? string a column that counts beside the index, only where that is filled
 ---@field extend? fun(row: string[], columns: table<string, integer>): number? one column more
 
 local function index_of(columns, names)
@@ -208,6 +224,25 @@ local function options_for(stream, wanted)
 	end }
 end
 
+--- Feed all records; returns the text of the last counter.
+local function add_rows(stream, series, wanted)
+	local index, extend = index_of(stream.columns, wanted.index), wanted.extend
+	local counter, extra = stream.columns[wanted.counter], #stream.header + 1
+	local ordinal, counted = 0, nil
+	for row in stream.next, stream do
+		local at = ordinal
+		if index then
+			at = tonumber(row[index]) or num.any(row[index])
+		end
+		row[extra] = extend and extend(row, stream.columns)
+		if series:add(row, at) and at and counter and row[counter] ~= "" then
+			counted = row[counter]
+		end
+		ordinal = ordinal + 1
+	end
+	return counted
+end
+
 --- Read a table of a training, of any size, from its CSV.
 ---@param folder th.Folder
 ---@param name string
@@ -224,24 +259,19 @@ function M.read(folder, name, wanted)
 		err.path, err.message = folder.prefix .. name, ("'%s': %s"):format(name, err.message)
 		return nil, err
 	end
-	local index = index_of(stream.columns, wanted.index)
 	local goals = goals_of(stream.header, wanted.goal)
 	if wanted.extend then
 		goals[#stream.header + 1] = "max"
 	end
 	local series = M.new(goals, options_for(stream, wanted))
-	local ordinal = 0
-	for row in stream.next, stream do
-		row[#stream.header + 1] = wanted.extend and wanted.extend(row, stream.columns)
-		series:add(row, index and num.any(row[index]) or not index and ordinal or nil)
-		ordinal = ordinal + 1
-	end
+	local counted = add_rows(stream, series, wanted)
 	if stream.misfits > 0 then
 		folder:warn(("%s: %d lines do not fit the header and were left out"):format(
 			folder.prefix .. name, stream.misfits))
 	end
 	return { series = series, header = stream.header, columns = stream.columns,
-		values = values_of(stream.header, series.last), misfits = stream.misfits }
+		values = values_of(stream.header, series.last), misfits = stream.misfits,
+		counter = num.any(counted or "") }
 end
 
 return M
