@@ -86,10 +86,15 @@ end
 
 --- The fields of a record that is one line.
 local function split(line, separator)
+	local fields, count = nil, 0
 	if line:find('"', 1, true) then
-		return (read_record(line, 1, separator))
+		fields = read_record(line, 1, separator)
+		for index, field in ipairs(fields or {}) do
+			fields[index] = field:match("^ *(.-) *$")
+		end
+		return fields
 	end
-	local fields, count = {}, 0
+	fields = {}
 	for field in line:gmatch("[^" .. separator .. "]*") do
 		count = count + 1
 		fields[count] = field
@@ -99,7 +104,7 @@ end
 
 --- Blanks around separators, as old YOLO pads its columns; a tab may be a separator itself.
 local function squeeze(line, separator)
-	if not line:find(" ", 1, true) then
+	if not line:find(" ", 1, true) or line:find('"', 1, true) then
 		return line
 	end
 	local tight = line:gsub(" *" .. separator .. " *", separator)

@@ -67,8 +67,10 @@ end
 
 local function goes_back(self, at)
 	local back = self.at and at and self.at - at
-	if not back or back < 0 or (back == 0 and self.options.sparse) then
+	if not back or back < 0 then
 		return false
+	elseif back == 0 then
+		return not self.options.sparse
 	end
 	return at <= self.first or back > (self.options.slack or 0)
 end
