@@ -84,17 +84,20 @@ function M.decode(text, separator)
 	return { header = header, rows = records }
 end
 
---- The fields of a record that is one line.
-local function split(line, separator)
-	local fields, count = nil, 0
-	if line:find('"', 1, true) then
-		fields = read_record(line, 1, separator)
-		for index, field in ipairs(fields or {}) do
-			fields[index] = field:match("^ *(.-) *$")
-		end
-		return fields
+local function split_quoted(line, separator)
+	local fields = read_record(line, 1, separator)
+	for index, field in ipairs(fields or {}) do
+		fields[index] = field:match("^ *(.-) *$")
 	end
-	fields = {}
+	return fields
+end
+
+--- The fields of a record that is one line; nil when a quote is never closed.
+local function split(line, separator)
+	if line:find('"', 1, true) then
+		return split_quoted(line, separator)
+	end
+	local fields, count = {}, 0
 	for field in line:gmatch("[^" .. separator .. "]*") do
 		count = count + 1
 		fields[count] = field

@@ -55,14 +55,27 @@ local function is_sorted(order)
 	return order[1] == "epoch"
 end
 
---- The separator of a table that may be Keras', and how sure that is.
+local function is_validated(names)
+	for name in pairs(names) do
+		if name:find("^val_") then
+			return true
+		end
+	end
+	return false
+end
+
+--- The separator of a table that may be Keras', and how sure that is. "loss" alone is in many
+-- tables: without a validation the order and the first epoch must be CSVLogger's.
 local function table_of(folder, name)
 	local line = folder:head(name):gsub("^\xEF\xBB\xBF", ""):match("^[^\r\n]*")
 	for _, separator in ipairs({ ",", ";", "\t" }) do
 		local names, order = split(line, separator)
 		if #order > 1 and is_history(names) then
-			local sure = is_sorted(order) and folder:head(name):find("[\r\n]+%s*0%" .. separator)
-			return separator, sure and 70 or 40
+			local usual = is_sorted(order) and folder:head(name):find("[\r\n]+%s*0%" .. separator)
+			local validated = is_validated(names)
+			if usual or validated then
+				return separator, usual and validated and 70 or 40
+			end
 		end
 	end
 end

@@ -22,7 +22,7 @@ local function resolve(values)
 	for _ = 1, MAX_STEPS do
 		local changed = false
 		for name, value in pairs(values) do
-			local wanted = type(value) == "string" and value:match("^%${([%w_.:*@-]+)}$")
+			local wanted = type(value) == "string" and value:match("^%${([%w_.:*@-]+)}$") or nil
 			local target = wanted and values[(wanted:gsub(":", "."))]
 			if target ~= nil and target ~= value then
 				values[name], changed = target, true

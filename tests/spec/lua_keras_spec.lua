@@ -117,6 +117,7 @@ describe("th.keras", function()
 		["a training in another framework's words"] = "epoch,train_loss,val_loss\n0,1.0,2.0\n",
 		["a validation without its training"] = "epoch,loss,val_accuracy\n0,1.0,0.5\n",
 		["any table"] = "id,price\n1,2\n",
+		["a loss without more"] = "loss,accuracy\n1.0,0.5\n",
 		["YOLO's results"] = "epoch,loss,train/box_loss,metrics/mAP50(B)\n0,1,2,3\n",
 	}) do
 		it("does not know " .. name, function()
