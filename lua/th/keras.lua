@@ -21,11 +21,9 @@ local SETTINGS = { lr = true, learning_rate = true }
 
 -- Recognising ----------------------------------------------------------------------------------
 
---- Are these the names of a Keras history? "loss", and each validation beside its training.
+--- Are these the names of a Keras history? Each validation beside its training, and no word of
+-- other frameworks.
 local function is_history(names)
-	if not names.loss then
-		return false
-	end
 	for name in pairs(names) do
 		local trained = name:match("^val_(.+)$")
 		if (trained and not names[trained]) or name:find("^train") or name:find("/", 1, true) then
@@ -70,7 +68,7 @@ local function table_of(folder, name)
 	local line = folder:head(name):gsub("^\xEF\xBB\xBF", ""):match("^[^\r\n]*")
 	for _, separator in ipairs({ ",", ";", "\t" }) do
 		local names, order = split(line, separator)
-		if #order > 1 and is_history(names) then
+		if #order > 1 and names.loss and is_history(names) then
 			local usual = is_sorted(order) and folder:head(name):find("[\r\n]+%s*0%" .. separator)
 			local validated = is_validated(names)
 			if usual or validated then
@@ -102,13 +100,24 @@ local function find_any(folder, patterns)
 	end
 end
 
---- A history is recognised by its first bytes: a key that Keras has, and a list or a dict.
+--- May the text be a history? Its first bytes show a name of Keras' before a list, a dict, or in a
+-- list of records a number; and none of other frameworks. What it is, reading tells.
+local function is_like_history(head)
+	local value = head:find("^[\xEF\xBB\xBF%s]*%[%s*{") and "%s*:" or "%s*:%s*[%[{]"
+	for name in head:gmatch("[\"']([%w_]+)\\?[\"']" .. value) do
+		if name:find("^train") then
+			return false
+		elseif name == "loss" or name:find("^val_") then
+			return true
+		end
+	end
+	return false
+end
+
 local function find_history(folder)
 	for _, pattern in ipairs(HISTORIES) do
 		for _, file in ipairs(folder:files(pattern)) do
-			local head = folder:head(file.name)
-			if head:find('loss\\?["\']%s*:%s*[%[{]') or head:find('accuracy["\']%s*:%s*[%[{]')
-				or head:find('^%s*[%[]%s*{') and head:find('"loss"%s*:') then
+			if is_like_history(folder:head(file.name)) then
 				return file.name
 			end
 		end
@@ -250,7 +259,15 @@ local function lists_of(value)
 			lists[name], names[name] = to_list(item), type(item) == "table" or nil
 		end
 	end
-	return is_history(names) and lists.loss and lists or nil
+	return is_history(names) and (names.loss or is_validated(names)) and lists or nil
+end
+
+local function longest(lists)
+	local length = 0
+	for _, list in pairs(lists) do
+		length = math.max(length, #list)
+	end
+	return length
 end
 
 local function best_of_list(name, list)
@@ -281,7 +298,7 @@ local function read_history(folder, name)
 			message = ("'%s': %s"):format(name, err and err.message or "no Keras history") }
 	end
 	local metric = best_name(metrics.sorted_keys(lists))
-	local reading = new_reading(name, #lists.loss, metric and best_of_list(metric, lists[metric]))
+	local reading = new_reading(name, longest(lists), metric and best_of_list(metric, lists[metric]))
 	reading.epochs.planned = planned_in(value)
 	local last = {}
 	for key, list in pairs(lists) do

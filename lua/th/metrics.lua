@@ -51,7 +51,8 @@ end
 
 -- What is better when it is lower, where it is a word of its own.
 local LOW_WORDS = { wer = true, cer = true, ter = true, ppl = true, nll = true, mape = true,
-	smape = true, fid = true, nme = true, epe = true, bpb = true, bpd = true }
+	smape = true, fid = true, nme = true, epe = true, bpb = true, bpd = true, bce = true,
+	crossentropy = true }
 
 --- The goal of a metric: as declared, else guessed from its name.
 ---@param name string

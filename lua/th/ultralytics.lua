@@ -19,6 +19,7 @@ local TXT_NAMES = { [3] = "train/box_loss", [4] = "train/obj_loss", [5] = "train
 	[9] = "metrics/precision", [10] = "metrics/recall", [11] = "metrics/mAP_0.5",
 	[12] = "metrics/mAP_0.5:0.95", [13] = "val/box_loss", [14] = "val/obj_loss",
 	[15] = "val/cls_loss" }
+local TXT_WIDTH = 15 -- forks have more losses, and with them other places
 local TXT_LINE = "^%s*(%d+)/(%d+)%s+[%d.]+[GM]%s"
 
 -- Fitness --------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ local function is_results(head)
 end
 
 local function is_old_results(head)
-	return head:find(TXT_LINE) ~= nil and select(2, head:match("^[^\r\n]*"):gsub("%S+", "")) >= 12
+	return head:find(TXT_LINE) ~= nil
 end
 
 local function runs_in(folder)
@@ -225,7 +226,12 @@ local function read_csv(folder)
 		best = sheet.series:best(#sheet.header + 1) }
 end
 
---- A line of results.txt as a row by name.
+local function refuse_txt(folder, message)
+	return nil, { code = "not_a_training_record", path = folder.prefix .. "results.txt",
+		message = "results.txt " .. message }
+end
+
+--- A line of results.txt as a row by name; nil when the shares in it are none.
 local function txt_row(line)
 	local fields, row = {}, {}
 	for field in line:gmatch("%S+") do
@@ -233,8 +239,11 @@ local function txt_row(line)
 	end
 	for place, name in pairs(TXT_NAMES) do
 		row[name] = num.any(fields[place] or "")
+		if name:find("^metrics/") and (row[name] or 0) > 1 then
+			return nil
+		end
 	end
-	return row
+	return #fields == TXT_WIDTH and row or nil
 end
 
 --- YOLOv3 wrote mAP50 and F1 where YOLOv5 has mAP50 and mAP50-95; F1 may exceed the mAP50 there.
@@ -257,9 +266,10 @@ local function read_txt(folder)
 		local epoch, last = line:match(TXT_LINE)
 		if epoch then
 			local row = txt_row(line)
-			if is_of_version_3(row) then
-				return nil, { code = "not_a_training_record", path = folder.prefix .. "results.txt",
-					message = "results.txt has columns of YOLOv3, which name no mAP50-95" }
+			if not row then
+				return refuse_txt(folder, "has not the 15 columns of YOLOv5, and no header to tell")
+			elseif is_of_version_3(row) then
+				return refuse_txt(folder, "has columns of YOLOv3, which name no mAP50-95")
 			end
 			row.fitness = value_of(fitness, row, TXT_COLUMNS)
 			rows:add(row, num.int(epoch))

@@ -105,6 +105,24 @@ describe("th.keras", function()
 		assert.are.equal(50, reading.epochs.planned)
 	end)
 
+	it("reads a history that has metrics and no loss", function()
+		local reading = read({ ["model/history.json"] =
+			'{"bce": [0.5, 0.4], "val_bce": [0.75, 0.25], "epoch": [1, 2]}' })
+		assert.are.same({ bce = 0.4, val_bce = 0.25 }, reading.final_metrics)
+		assert.are.equal(2, reading.epochs.final)
+		assert.are.equal("min", reading.best.mode)
+	end)
+
+	it("does not know a history in another framework's words", function()
+		for _, text in ipairs({ '{"train_loss": [1.0], "val_loss": [2.0]}',
+			'[{"epoch": 1, "train_loss": 1.0, "val_loss": 2.0}]' }) do
+			assert.is_nil(leftovers.score(keras, { ["history.json"] = text }))
+		end
+		local reading, err = read({ ["history.json"] = '{"val_loss": [1.0], "train_loss": [2.0]}' })
+		assert.is_nil(reading)
+		assert.are.equal("not_a_training_record", err.code)
+	end)
+
 	it("refuses a pickled history with a word", function()
 		local reading, err = read({ ["trainHistoryDict"] = "\x80\x04\x95", ["a.txt"] = "x" })
 		assert.is_nil(reading)

@@ -108,6 +108,12 @@ describe("th.ultralytics", function()
 		assert.matches("YOLOv3", err.message)
 	end)
 
+	it("refuses a fork's, whose columns stand elsewhere", function()
+		local reading, err = read({ ["results.txt"] = TXT:gsub("0.17 ", "0.17    0.3 ") })
+		assert.is_nil(reading)
+		assert.matches("15 columns", err.message)
+	end)
+
 	it("reads the first of several runs", function()
 		local reading, _, warnings = read({ ["runs/detect/train/results.csv"] = DETECT,
 			["runs/detect/train2/results.csv"] = DETECT })
