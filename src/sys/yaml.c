@@ -22,7 +22,10 @@ struct printer {
 	const char *name;
 	struct str *out;
 	struct err *err;
+	size_t in_keys; /* bytes printed as keys: they count for the limit too */
 	int depth;
+	struct fy_node
+		*open[DEPTH_LIMIT + 1]; /* the nodes that are being printed, outermost first */
 };
 
 /* ---- plain scalars ---- */
@@ -199,6 +202,7 @@ struct key {
 	const char *text;
 	size_t len;
 	struct fy_node *node;
+	char *own; /* 'text' when it had to be made; free() */
 };
 
 /* One mapping being printed, with its own keys sorted: libfyaml's lookups are linear. */
@@ -217,23 +221,45 @@ static int compare_keys(const void *a, const void *b)
 	return order || x->len == y->len ? order : x->len < y->len ? -1 : 1;
 }
 
-/* A key as text; one that is a list or a mapping has no form in JSON. */
+/* A key that is a list or a mapping (a Python tuple) has no form in JSON but that of its text. */
+static int print_key(struct printer *p, struct key *key)
+{
+	struct str *outer = p->out;
+	struct str text = STR_INIT;
+	int rc;
+
+	p->out = &text;
+	rc = add_node(p, key->node);
+	p->out = outer;
+	p->in_keys += text.len;
+	key->len = text.len;
+	key->own = str_detach(&text);
+	key->text = key->own;
+	return rc;
+}
+
+/* A key as text; key_clear() it, also after an error. */
 static int key_text(struct printer *p, struct fy_node_pair *pair, struct key *out)
 {
 	struct fy_node *node = fy_node_pair_key(pair);
 
 	if (node && fy_node_is_alias(node))
 		node = fy_node_resolve_alias(node);
+	*out = (struct key){ .node = node };
 	if (node && !fy_node_is_scalar(node))
-		return refuse(p, node, "a key that is a list or a mapping has no form in JSON");
-	out->len = 0;
+		return print_key(p, out);
 	out->text = node ? fy_node_get_scalar(node, &out->len) : NULL;
-	out->node = node;
 	if (!out->text) {
 		out->text = "null";
 		out->len = 4;
 	}
 	return 0;
+}
+
+static void key_clear(struct key *key)
+{
+	free(key->own);
+	key->own = NULL;
 }
 
 static int collect_keys(struct printer *p, struct fy_node *mapping, struct members *members)
@@ -278,23 +304,22 @@ static int add_merged(struct printer *p, struct members *members, struct fy_node
 {
 	void *at = NULL;
 	struct fy_node_pair *pair;
+	int rc = 0;
 
 	if (from && fy_node_is_alias(from))
 		from = fy_node_resolve_alias(from);
 	if (!from || !fy_node_is_mapping(from))
 		return refuse(p, from, "'<<' needs a mapping");
-	while ((pair = fy_node_mapping_iterate(from, &at))) {
+	while (rc == 0 && (pair = fy_node_mapping_iterate(from, &at))) {
 		struct key key;
 
-		if (key_text(p, pair, &key) < 0)
-			return -1;
-		if (is_merge_key(key.node) ||
-		    bsearch(&key, members->keys, members->n, sizeof(key), compare_keys))
-			continue;
-		if (add_pair(p, members, &key, fy_node_pair_value(pair)) < 0)
-			return -1;
+		rc = key_text(p, pair, &key);
+		if (rc == 0 && !is_merge_key(key.node) &&
+		    !bsearch(&key, members->keys, members->n, sizeof(key), compare_keys))
+			rc = add_pair(p, members, &key, fy_node_pair_value(pair));
+		key_clear(&key);
 	}
-	return 0;
+	return rc;
 }
 
 static int add_members(struct printer *p, struct fy_node *node, struct members *members)
@@ -302,20 +327,19 @@ static int add_members(struct printer *p, struct fy_node *node, struct members *
 	struct fy_node *merged = NULL;
 	struct fy_node_pair *pair;
 	void *at = NULL;
+	int rc = collect_keys(p, node, members);
 
-	if (collect_keys(p, node, members) < 0)
-		return -1;
-	while ((pair = fy_node_mapping_iterate(node, &at))) {
+	while (rc == 0 && (pair = fy_node_mapping_iterate(node, &at))) {
 		struct key key;
 
-		if (key_text(p, pair, &key) < 0)
-			return -1;
+		rc = key_text(p, pair, &key);
 		if (is_merge_key(key.node))
 			merged = fy_node_pair_value(pair);
-		else if (add_pair(p, members, &key, fy_node_pair_value(pair)) < 0)
-			return -1;
+		else if (rc == 0)
+			rc = add_pair(p, members, &key, fy_node_pair_value(pair));
+		key_clear(&key);
 	}
-	return merged ? add_merged(p, members, merged) : 0;
+	return rc == 0 && merged ? add_merged(p, members, merged) : rc;
 }
 
 static int add_mapping(struct printer *p, struct fy_node *node)
@@ -326,8 +350,19 @@ static int add_mapping(struct printer *p, struct fy_node *node)
 	str_addch(p->out, '{');
 	rc = add_members(p, node, &members);
 	str_addch(p->out, '}');
+	for (size_t i = 0; i < members.n; i++)
+		key_clear(&members.keys[i]);
 	free(members.keys);
 	return rc;
+}
+
+/* An object that holds a reference to itself, its parent say: there is no end to what it holds. */
+static bool is_open(const struct printer *p, const struct fy_node *node)
+{
+	for (int i = 1; i <= p->depth; i++)
+		if (p->open[i] == node)
+			return true;
+	return false;
 }
 
 static int add_node(struct printer *p, struct fy_node *node)
@@ -339,12 +374,13 @@ static int add_node(struct printer *p, struct fy_node *node)
 
 		if (!target)
 			return refuse(p, node, "an alias without its anchor");
-		node = target;
+		node = is_open(p, target) ? NULL : target;
 	}
-	if (p->out->len > OUTPUT_LIMIT)
+	if (p->out->len + p->in_keys > OUTPUT_LIMIT)
 		return refuse(p, node, "too large once its aliases are expanded");
 	if (++p->depth > DEPTH_LIMIT)
-		return refuse(p, node, "nested too deeply, or an alias within its own anchor");
+		return refuse(p, node, "nested too deeply");
+	p->open[p->depth] = node;
 	if (!node)
 		str_adds(p->out, "null");
 	else if (fy_node_is_sequence(node))

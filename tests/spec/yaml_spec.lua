@@ -48,6 +48,29 @@ describe("yaml", function()
 
 	it("writes keys that are no strings as strings", function()
 		assert.equal('{"1":"a","null":"b","true":"c"}', conf.yaml("1: a\nnull: b\ntrue: c\n"))
+		assert.equal('{"[1,2]":"x","{\\"a\\":[]}":"y"}',
+			conf.yaml("? !!python/tuple\n- 1\n- 2\n: x\n? {a: []}\n: y\n"))
+		assert.equal('{"a":{"[1]":2}}', conf.yaml("a: {<<: {[1]: 2}}\n"))
+	end)
+
+	it("keeps the rest of a file that holds Python objects", function()
+		assert.equal('{"lr":0.001,"path":["/","data"],"fn":"","aug":{"p":0.3,"masks":[]},' ..
+			'"dist":{"args":["i8",false],"state":[3,"<",null]},"raw":"AAE=\\n","n":5}',
+			conf.yaml("lr: 0.001\npath: !!python/object/apply:pathlib.PosixPath\n- /\n- data\n" ..
+				"fn: !!python/name:__main__.%3Clambda%3E ''\n" ..
+				"aug: !!python/object:lib.aug.Dropout\n  p: 0.3\n  masks: []\n" ..
+				"dist: !!python/object/apply:numpy.dtype\n  args:\n  - i8\n  - false\n" ..
+				"  state: !!python/tuple\n  - 3\n  - <\n  - null\n" ..
+				"raw: !!binary |\n  AAE=\nn: 5\n"))
+	end)
+
+	it("ends where an object holds itself", function()
+		assert.equal('{"a":[null]}', conf.yaml("a: &a [*a]\n"))
+		assert.equal('{"model":{"child":{"parent":null,"lr":0.1}},"lr":1}', conf.yaml(
+			"model: &id001 !!python/object:m.Net\n  child: !!python/object:m.Head\n" ..
+			"    parent: *id001\n    lr: 0.1\nlr: 1\n"))
+		assert.equal('{"a":[1],"b":[[1],[1]]}', conf.yaml("a: &a [1]\nb: [*a, *a]\n"))
+		assert.equal('{"a":{"[null]":1}}', conf.yaml("a: &a {[*a]: 1}\n"))
 	end)
 
 	for _, case in ipairs {
@@ -56,10 +79,10 @@ describe("yaml", function()
 		{ 'x: "abc\n', "without closing quote" },
 		{ "a: 1\nb: 2\n\"a\": 3\n", "^f.yml:3: duplicate key" },
 		{ "a: *nope\n", "alias without its anchor" },
-		{ "a: &a [*a]\n", "an alias within its own anchor" },
-		{ "? [1, 2]\n: x\n", "a key that is a list or a mapping" },
 		{ "a: {<<: 5}\n", "'<<' needs a mapping" },
-		{ "a: {<<: {[1]: 2}}\n", "a key that is a list or a mapping" },
+		{ "? [1, 2]\n: x\n? [1, 2]\n: y\n", "duplicate key" },
+		{ "? [*nope]\n: x\n", "alias without its anchor" },
+		{ "a: {<<: {[*nope]: 2}}\n", "alias without its anchor" },
 		{ "a: \0\n", "not valid UTF%-8 text" },
 		{ "a: \xff\n", "not valid UTF%-8 text" },
 		{ ("["):rep(100000), "^f.yml:1: " },
@@ -78,6 +101,16 @@ describe("yaml", function()
 			lines[#lines + 1] = ("%s: &%s [%s]"):format(letter, letter,
 				(last .. ","):rep(10):sub(1, -2))
 			last = "*" .. letter
+		end
+		assert.matches("too large once its aliases are expanded",
+			select(2, conf.yaml(table.concat(lines, "\n") .. "\n")))
+	end)
+
+	it("stops where keys would", function()
+		local key = "&a [" .. ("x,"):rep(1000) .. "x]"
+		local lines = { "? " .. key .. "\n: 0" }
+		for index = 1, 10000 do
+			lines[#lines + 1] = ("? [*a, %d]\n: 0"):format(index)
 		end
 		assert.matches("too large once its aliases are expanded",
 			select(2, conf.yaml(table.concat(lines, "\n") .. "\n")))
