@@ -56,6 +56,13 @@ local M = {}
 ---  "derived:" when it was computed and with "inferred:" when it was concluded
 ---@field disagreements th.Disagreement[]? what two sources say differently
 ---@field resumed_from integer? step at which the trainer's own counter went on
+---@field name string? what the tracker calls the run
+---@field experiment string? the tracker's name for what the run belongs to
+---@field parent_run string? the tracker's id of the run that this one is a part of
+---@field command string? the program and its arguments, as far as the tracker kept them
+---@field host string? name of the machine
+---@field git_commit string? of the code that ran
+---@field artifacts table<string, string>? files that the tracker keeps -> its digest, "md5:..."
 
 ---@class th.Disagreement
 ---@field what string "final_metrics.eval_loss", "steps", ...

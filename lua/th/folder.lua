@@ -17,6 +17,7 @@ local HEAD = 4096 -- enough to recognise a text by
 ---@field prefix string where the folder lies below the stage directory: "" or "a/b/"
 ---@field private ctx th.Ctx
 ---@field private all table[] every file of every input: { name, size, mtime, dir, input }
+---@field private by_name table<string, table> the same, below this folder or not, by full name
 ---@field private heads table<string, string> what was looked at before, by full name
 local Folder = {}
 Folder.__index = Folder
@@ -60,16 +61,16 @@ local function gather(ctx, inputs)
 	for _, input in ipairs(inputs) do
 		for _, file in ipairs(ctx:list(input)) do
 			if not seen[file.name] and file.name:sub(1, 1) ~= "/" then
-				seen[file.name] = true
-				all[#all + 1] = { name = file.name, size = file.size, mtime = file.mtime,
+				seen[file.name] = { name = file.name, size = file.size, mtime = file.mtime,
 					dir = file.dir, input = input, key = natural_key(file.name) }
+				all[#all + 1] = seen[file.name]
 			end
 		end
 	end
 	table.sort(all, function(a, b)
 		return a.key < b.key or (a.key == b.key and a.name < b.name)
 	end)
-	return all
+	return all, seen
 end
 
 --- The folder of a call: all files of the named inputs.
@@ -77,8 +78,18 @@ end
 ---@param inputs string[] names of declared inputs; where several match a file, the first counts
 ---@return th.Folder
 function M.of(ctx, inputs)
+	local all, by_name = gather(ctx, inputs)
 	return setmetatable({ name = ctx.stage_dir_name, prefix = "", ctx = ctx,
-		all = gather(ctx, inputs), heads = {} }, Folder)
+		all = all, by_name = by_name, heads = {} }, Folder)
+end
+
+local function input_of(self, name)
+	local file = self.by_name[self.prefix .. name]
+	if file then
+		return file.input, file
+	end
+	return nil, { code = "no_data", path = self.prefix .. name,
+		message = ("no file '%s'"):format(self.prefix .. name) }
 end
 
 --- A folder below this one. It need not exist: then it has no files.
@@ -96,7 +107,17 @@ function Folder:sub(name)
 		end
 	end
 	return setmetatable({ name = name:match("[^/]+$"), prefix = prefix, ctx = self.ctx,
-		all = below, heads = self.heads }, Folder)
+		all = below, by_name = self.by_name, heads = self.heads }, Folder)
+end
+
+--- One file by its name, without a pattern.
+---@param name string
+---@return th.FileInfo?
+function Folder:file(name)
+	local _, file = input_of(self, name)
+	if not file.code and not file.dir then
+		return { name = name, size = file.size, mtime = file.mtime, dir = false }
+	end
 end
 
 --- Files (not directories) in natural order: checkpoint-500 before checkpoint-10000.
@@ -139,16 +160,6 @@ function Folder:folders()
 		end
 	end
 	return found
-end
-
-local function input_of(self, name)
-	for _, file in ipairs(self.all) do
-		if file.name == self.prefix .. name then
-			return file.input, file
-		end
-	end
-	return nil, { code = "no_data", path = self.prefix .. name,
-		message = ("no file '%s'"):format(self.prefix .. name) }
 end
 
 local function ask(self, method, name, ...)

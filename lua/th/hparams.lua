@@ -267,6 +267,52 @@ function M.training_arguments(iterator)
 	return found, open ~= nil
 end
 
+-- Names under which programs keep the model they began with, and their data; the surest first.
+local BASE_MODELS = { "model_name_or_path", "base_model_name_or_path", "_name_or_path",
+	"pretrained_model_name_or_path", "base_model", "pretrained_model" }
+local DATASETS = { "dataset_name", "dataset", "data_path", "dataset_path", "data_dir", "train_file" }
+
+--- The value of a name anywhere in a nested source: at the top, else where all that bear it agree.
+local function value_of(flat, name)
+	local found = flat[name]
+	if found ~= nil then
+		return found
+	end
+	for key, value in pairs(flat) do
+		if key:match("%.([^.]+)$") == name then
+			if found ~= nil and found ~= value then
+				return nil
+			end
+			found = value
+		end
+	end
+	return found
+end
+
+local function first_text(source, names)
+	local flat = M.flat(source)
+	for _, name in ipairs(names) do
+		local found = value_of(flat, name)
+		if type(found) == "string" and found ~= "" and found ~= "None" then
+			return found
+		end
+	end
+end
+
+--- The model that a configuration says the training began with.
+---@param source table raw hyperparameters, nested or not
+---@return string? model a hub name or a path
+function M.base_model(source)
+	return first_text(source, BASE_MODELS)
+end
+
+--- The data that a configuration names.
+---@param source table raw hyperparameters, nested or not
+---@return string? dataset a name or a path
+function M.dataset(source)
+	return first_text(source, DATASETS)
+end
+
 --- What `transformers` does with its own settings: a positive max_steps overrides the epochs, a
 -- missing one is -1, and the optimizer is AdamW unless the arguments say otherwise.
 ---@param values table<string, any> standard names; changed in place

@@ -51,6 +51,19 @@ function M.to_unix(text)
 	return days * 86400 + hour * 3600 + minute * 60 + second - (sign == "-" and -offset or offset)
 end
 
+--- A time that Python printed in UTC without saying so: "2019-07-05T12:16:03.909392" or with a
+-- blank for the T. One that says its zone stays as it is.
+---@param text any
+---@return string? iso nil when the text has another shape
+function M.from_utc(text)
+	local day, clock, zone = tostring(text):match(
+		"^(%d%d%d%d%-%d%d%-%d%d)[T ](%d%d:%d%d:%d%d%.?%d*)(.*)$")
+	if not day or not (zone == "" or zone == "Z" or zone:find("^[+-]%d%d:?%d%d$")) then
+		return nil
+	end
+	return ("%sT%s%s"):format(day, clock, zone == "" and "+00:00" or zone)
+end
+
 --- Python logging's "%m/%d/%Y %H:%M:%S" to naive "2025-11-13T22:51:48".
 ---@param text string
 ---@return string? iso nil when the text has another shape

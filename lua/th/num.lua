@@ -95,6 +95,17 @@ function M.any(text)
 	return M.float(text)
 end
 
+--- A number with an exponent, "1e-05": YAML 1.2 has it as a number, PyYAML and `ctx:yaml` as text.
+-- For files whose writer follows 1.2 (ruamel, Go); any other value comes back as it is.
+---@param value any
+---@return any
+function M.from_yaml12(value)
+	if type(value) == "string" and value:find("^[+-]?%d+%.?%d*[eE][+-]?%d+$") then
+		return M.float(value) or value
+	end
+	return value
+end
+
 --- "85.1%" -> 0.851, shifted as decimal text so that no digit is lost to a division.
 ---@param text string
 ---@return number? fraction

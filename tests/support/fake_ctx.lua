@@ -89,7 +89,7 @@ end
 --- "checkpoint-500" before "checkpoint-10000": runs of digits compare as numbers.
 local function natural_key(name)
 	return (name:gsub("%d+", function(digits)
-		return ("%020d"):format(tonumber(digits))
+		return ("0"):rep(20 - #digits) .. digits -- of a hash there may be more than a number holds
 	end))
 end
 
