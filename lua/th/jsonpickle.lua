@@ -238,7 +238,7 @@ plain = function(value, depth)
 	local known = object_of(value, depth)
 	if known ~= nil then
 		return known
-	elseif value["py/object"] then
+	elseif value["py/object"] or value["py/reduce"] then
 		return value
 	end
 	local out = {}
