@@ -18,10 +18,7 @@ local function live_base(folder)
 	if folder:file("dvclive/metrics.json") or folder:has("dvclive/**/*.tsv") then
 		return "dvclive/"
 	end
-	local has_series = folder:has("plots/metrics/**/*.tsv")
-	if folder:file("metrics.json") and (has_series or folder:file("report.md")) or has_series then
-		return ""
-	end
+	return folder:has("plots/metrics/**/*.tsv") and "" or nil
 end
 
 local function is_lock(head)

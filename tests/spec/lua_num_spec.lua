@@ -86,6 +86,13 @@ describe("th.num", function()
 		same(0.76, num.tidy(0.76))
 		assert.is_nil(num.tidy(nil))
 	end)
+
+	it("takes an exponent without a point for a number where the writer does", function()
+		assert.are.same({ 1e-05, 2e10, -1.5e3, "1e-05x", "e5", "5", true },
+			{ num.from_yaml12("1e-05"), num.from_yaml12("2E+10"), num.from_yaml12("-1.5e3"),
+				num.from_yaml12("1e-05x"), num.from_yaml12("e5"), num.from_yaml12("5"),
+				num.from_yaml12(true) })
+	end)
 end)
 
 describe("th.iso", function()
@@ -119,5 +126,19 @@ describe("th.iso", function()
 	it("reads the month first, as Python's datefmt of the pipeline prints it", function()
 		assert.are.equal("2025-11-13T22:51:48", iso.from_us("11/13/2025 22:51:48"))
 		assert.is_nil(iso.from_us("2025-11-13 22:51:48"))
+	end)
+
+	it("says the zone of a time that Python printed in UTC without one", function()
+		for text, expected in pairs({
+			["2019-07-05T12:16:03.909392"] = "2019-07-05T12:16:03.909392+00:00",
+			["2019-07-05 12:16:03"] = "2019-07-05T12:16:03+00:00",
+			["2024-11-04T05:53:23.9Z"] = "2024-11-04T05:53:23.9Z",
+			["2024-11-04T05:53:23+08:00"] = "2024-11-04T05:53:23+08:00",
+		}) do
+			assert.are.equal(expected, iso.from_utc(text))
+		end
+		for _, text in ipairs({ "2019-07-05", "soon", "2019-07-05T12:16:03 maybe", 3, {} }) do
+			assert.is_nil(iso.from_utc(text))
+		end
 	end)
 end)
