@@ -416,7 +416,7 @@ function M.read(folder)
 	read_data(reading, stages, read_outs(reading, folder, stages))
 	reading.command = command_of(stages)
 	check_sizes(folder, stages, contents)
-	if next(reading.final_metrics) == nil and not reading.raw_hyperparams and not reading.artifacts then
+	if next(reading.final_metrics) == nil and not (reading.raw_hyperparams or reading.artifacts) then
 		return nothing(folder)
 	end
 	return reading

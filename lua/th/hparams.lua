@@ -270,7 +270,8 @@ end
 -- Names under which programs keep the model they began with, and their data; the surest first.
 local BASE_MODELS = { "model_name_or_path", "base_model_name_or_path", "_name_or_path",
 	"pretrained_model_name_or_path", "base_model", "pretrained_model" }
-local DATASETS = { "dataset_name", "dataset", "data_path", "dataset_path", "data_dir", "train_file" }
+local DATASETS = { "dataset_name", "dataset", "data_path", "dataset_path", "data_dir",
+	"train_file" }
 
 --- The value of a name anywhere in a nested source: at the top, else where all that bear it agree.
 local function value_of(flat, name)

@@ -1,7 +1,6 @@
 --- MLflow's file store: mlruns/EXPERIMENT/RUN/{meta.yaml,metrics/**,params/**,tags/*,artifacts}.
 --
 -- The folder may be one run, an experiment, the store, or what holds the store.
-local hparams = require("th.hparams")
 local iso = require("th.iso")
 local json = require("th.json")
 local num = require("th.num")

@@ -31,9 +31,8 @@ local MARKS = { ["wandb-summary.json"] = is_object, ["wandb-metadata.json"] = is
 
 --- The id that a run's binary log bears, for `latest-run`, which does not say it in its name.
 local function id_of(folder, run)
-	for _, file in ipairs(folder:files(runs.prefix(run) .. "run-*.wandb")) do
-		return file.name:match("run%-([^/]+)%.wandb$")
-	end
+	local name = folder:find(runs.prefix(run) .. "run-*.wandb")
+	return name and name:match("run%-([^/]+)%.wandb$")
 end
 
 --- A `latest-run` that is a link, followed or copied, is a run that has a name of its own.
