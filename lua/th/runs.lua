@@ -60,14 +60,24 @@ function M.read_first(folder, found, read, missing)
 	return reading
 end
 
---- Say for each value of a table where it was read.
+local MANY = 100 -- values of one source that need not each say so
+
+--- Say for each value of a table where it was read; once for all when there are very many, as where
+-- a program gave each of its samples a metric of its own.
 ---@param reading th.Reading
 ---@param part string "final_metrics"
 ---@param values table<string, any>
 ---@param from string
 function M.source_all(reading, part, values, from)
+	local sources, count = {}, 0
 	for name in pairs(values) do
-		reading.sources[part .. "." .. name] = from
+		sources[part .. "." .. name], count = from, count + 1
+	end
+	if count > MANY then
+		sources = { [part] = from }
+	end
+	for key in pairs(sources) do
+		reading.sources[key] = from
 	end
 end
 

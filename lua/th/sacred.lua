@@ -137,8 +137,34 @@ local function last_values(folder)
 	return found
 end
 
+--- What the program put into `_run.info`: numbers, and lists of which the last counts. Some keep the
+-- steps of NAME under NAME_T.
+local function info_values(folder)
+	local info, found = pick.optional(folder, "info.json") or {}, {}
+	for name, value in pairs(info) do
+		local of = type(name) == "string" and name:match("^(.+)_T$")
+		if type(value) == "table" and #value > 0 then
+			value = value[#value]
+		end
+		if type(name) == "string" and not (of and info[of] ~= nil) then
+			found[name] = jsonpickle.number(value)
+		end
+	end
+	return found
+end
+
 local function same_number(a, b)
 	return a == b or (a ~= a and b ~= b)
+end
+
+--- Without a series, what was returned is all that was measured; without that, what is in `info`.
+local function read_unsampled(reading, folder, results)
+	local from = "run.json: result"
+	if next(results) == nil then
+		results, from = info_values(folder), "info.json: last value"
+	end
+	reading.final_metrics = results
+	runs.source_all(reading, "final_metrics", results, from)
 end
 
 --- metrics.json counts where it has anything; what was returned is then the summary, and what both
@@ -146,9 +172,7 @@ end
 local function read_metrics(reading, folder, record)
 	local series, results = last_values(folder), results_of(record)
 	if next(series) == nil then
-		reading.final_metrics = results
-		runs.source_all(reading, "final_metrics", results, "run.json: result")
-		return
+		return read_unsampled(reading, folder, results)
 	end
 	reading.final_metrics = series
 	runs.source_all(reading, "final_metrics", series, "metrics.json: last value")

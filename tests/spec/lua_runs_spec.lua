@@ -15,6 +15,19 @@ describe("th.runs", function()
 		assert.is_nil(runs.recognised({}, "%s"))
 	end)
 
+	it("says where values were read, once for very many", function()
+		local reading, many = { sources = {} }, {}
+		runs.source_all(reading, "final_metrics", { a = 1, b = 2 }, "x.json")
+		assert.are.same({ ["final_metrics.a"] = "x.json", ["final_metrics.b"] = "x.json" },
+			reading.sources)
+		for index = 1, 101 do
+			many["m" .. index] = index
+		end
+		reading.sources = {}
+		runs.source_all(reading, "final_metrics", many, "y.json")
+		assert.are.same({ final_metrics = "y.json" }, reading.sources)
+	end)
+
 	it("tells a model from what lies beside it", function()
 		for name, is_model in pairs({ ["a/b.pt"] = true, ["M.CKPT"] = true, ["model.pkl"] = true,
 			["data.pkl"] = false, ["checkpoint.npz"] = true, ["model.json"] = false, ["pt"] = false,

@@ -73,6 +73,17 @@ describe("th.sacred", function()
 		end)
 	end
 
+	it("takes the last values of info.json where nothing else was measured", function()
+		local texts = { ["run.json"] = run_json('"result": null'), ["metrics.json"] = "{}",
+			["info.json"] = '{"won": [0.1, 0.5], "won_T": [10, 20], "beta_T": 3, "names": ["a"], ' ..
+				'"loss": [{"py/object": "numpy.float64", "value": 0.25}], "none": [], "map": {"a": 1}}' }
+		local reading = read(texts)
+		assert.are.same({ won = 0.5, beta_T = 3, loss = 0.25 }, reading.final_metrics)
+		assert.are.equal("info.json: last value", reading.sources["final_metrics.won"])
+		texts["run.json"] = run_json('"result": 1')
+		assert.are.same({ result = 1 }, read(texts).final_metrics)
+	end)
+
 	for status, outcome in pairs { FAILED = "failed", INTERRUPTED = "interrupted",
 		TIMEOUT = "interrupted", QUEUED = "unknown", STOPPED_BY_ME = "interrupted" } do
 		it("knows the status " .. status, function()
