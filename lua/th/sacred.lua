@@ -82,43 +82,51 @@ end
 
 -- Metrics --------------------------------------------------------------------------------------
 
-local function holds_number(value, depth)
-	if type(value) ~= "table" then
-		return type(value) == "number"
+local measured
+
+local function measured_members(value, depth)
+	local found = {}
+	for key, item in pairs(value) do
+		found[key] = measured(item, depth + 1)
 	end
-	for _, item in pairs(value) do
-		if depth < 8 and holds_number(item, depth + 1) then
+	return next(found) ~= nil and found or nil
+end
+
+local function is_pickled(value)
+	for key in pairs(value) do
+		if type(key) == "string" and key:find("^py/") then
 			return true
 		end
 	end
 	return false
 end
 
---- A measured value of `result`: a number, also numpy's; an array or a dict with numbers as it
--- stands; nil for texts and flags.
-local function measured(value)
+--- A measured value of `result`: a number, also numpy's; an array of numbers as it stands; a dict
+-- with what of it is measured. nil for texts, flags, and arrays that were compressed.
+measured = function(value, depth)
 	local number = jsonpickle.number(value)
-	if number == nil and type(value) == "table" and holds_number(value, 1) then
-		return value
+	if number ~= nil or type(value) ~= "table" or depth > 8 then
+		return number
+	elseif jsonpickle.is_numpy(value) then
+		return type(jsonpickle.plain(value)) == "table" and type(value.values) ~= "string" and value
+			or nil
+	elseif is_pickled(value) then
+		value = jsonpickle.plain(value)
 	end
-	return number
+	if #value > 0 then
+		return type(value[1]) == "number" and value or nil
+	end
+	return not is_pickled(value) and measured_members(value, depth) or nil
 end
 
---- What the main function returned.
+--- What the main function returned; a single value goes by the name of the field.
 local function results_of(record)
 	local result = pick.at(record, "result")
-	local plain = jsonpickle.plain(result)
-	local is_dict = type(plain) == "table" and #plain == 0 and not jsonpickle.is_numpy(result)
-	if not is_dict then
-		return { result = measured(result) }
+	local found = measured(result, 1)
+	if type(found) == "table" and #found == 0 and not jsonpickle.is_numpy(found) then
+		return found
 	end
-	local found = {}
-	for key, value in pairs(result["py/object"] and plain or result) do
-		if type(key) == "string" then
-			found[key] = measured(value)
-		end
-	end
-	return found
+	return { result = found }
 end
 
 --- The last value of each series of metrics.json; series of anything but numbers are left out.

@@ -62,6 +62,10 @@ describe("th.sacred", function()
 		['{"f1": {"py/object": "numpy.ndarray", "values": [0.1, 0.2]}}'] =
 			{ f1 = { ["py/object"] = "numpy.ndarray", values = { 0.1, 0.2 } } },
 		['{"val": {"acc": 0.5}, "names": {"a": "b"}}'] = { val = { acc = 0.5 } },
+		['{"a": {"py/object": "numpy.ndarray", "shape": [9], "values": "eJwz"}, "n": 7}'] = { n = 7 },
+		['{"losses": {"A": {"py/object": "numpy.float64", "value": 3.5}, "B": "x"}}'] =
+			{ losses = { A = 3.5 } },
+		['{"net": {"py/object": "m.Net", "lr": 1}, "pair": {"py/tuple": [1, 2]}}'] = { pair = { 1, 2 } },
 		["[0.1, 0.2]"] = { result = { 0.1, 0.2 } },
 		["null"] = {}, ['"done"'] = {}, ["[]"] = {}, ["true"] = {},
 	} do
