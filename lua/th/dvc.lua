@@ -205,7 +205,13 @@ local function series_of(folder, base)
 		local name = file.name:sub(#base + 1, -5)
 		local short = name:match("^plots/metrics/(.+)$") or name:match("^scalars/(.+)$")
 			or not name:find("^plots/") and name
-		local line = short and pick.last_line(folder, file.name)
+		local line, err
+		if short then
+			line, err = pick.last_line(folder, file.name)
+		end
+		if err then
+			folder:warn(err.message)
+		end
 		local value = line and num.any(line:match("([^\t]+)%s*$"))
 		if value and line:find("\t", 1, true) then
 			found[#found + 1] = { name = short, value = value, file = file.name }

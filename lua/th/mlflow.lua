@@ -140,13 +140,13 @@ end
 local function read_metrics(reading, folder)
 	for _, file in ipairs(folder:files("metrics/**/*")) do
 		local name = file.name:sub(#"metrics/" + 1)
-		local line = pick.last_line(folder, file.name)
+		local line, err = pick.last_line(folder, file.name)
 		local value = line and value_of(line)
 		if value then
 			reading.final_metrics[name] = value
 			reading.sources["final_metrics." .. name] = file.name .. ": last line"
 		else
-			folder:warn(("'%s%s' does not end in a time and a number"):format(
+			folder:warn(err and err.message or ("'%s%s' does not end in a time and a number"):format(
 				folder.prefix, file.name))
 		end
 	end

@@ -115,21 +115,24 @@ end
 ---@param name string
 ---@param length integer bytes
 ---@return string text "" when it cannot be read
+---@return th.Error? err why it cannot
 function M.tail(folder, name, length)
-	local size = size_of(folder, name)
-	return folder:read(name, math.max(0, size - length), length) or ""
+	local text, err = folder:read(name, math.max(0, size_of(folder, name) - length), length)
+	return text or "", err
 end
 
 --- The last line that is not blank of a text file of any size; lines of up to 4 KiB.
 ---@param folder th.Folder
 ---@param name string
----@return string? line
+---@return string? line nil when there is none
+---@return th.Error? err why the file cannot be read; a host opens only so many at a time
 function M.last_line(folder, name)
+	local text, err = M.tail(folder, name, 4096)
 	local found
-	for line in M.tail(folder, name, 4096):gmatch("[^\r\n]*%S[^\r\n]*") do
+	for line in text:gmatch("[^\r\n]*%S[^\r\n]*") do
 		found = line
 	end
-	return found
+	return found, err
 end
 
 return M

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "sys/json.h"
 
+#include <ctype.h>
 #include <libfyaml.h>
 
 /* Aliases repeat what they name: nine lines of them can mean gigabytes. */
@@ -243,9 +244,13 @@ static int key_text(struct printer *p, struct fy_node_pair *pair, struct key *ou
 {
 	struct fy_node *node = fy_node_pair_key(pair);
 
-	if (node && fy_node_is_alias(node))
-		node = fy_node_resolve_alias(node);
 	*out = (struct key){ .node = node };
+	if (node && fy_node_is_alias(node)) {
+		out->node = fy_node_resolve_alias(node);
+		if (!out->node)
+			return refuse(p, node, "an alias without its anchor");
+		node = out->node;
+	}
 	if (node && !fy_node_is_scalar(node))
 		return print_key(p, out);
 	out->text = node ? fy_node_get_scalar(node, &out->len) : NULL;
@@ -438,7 +443,7 @@ static int convert(struct fy_parser *parser, struct fy_diag *diag, const char *n
 	return rc;
 }
 
-int yaml_to_json(const char *name, const char *text, size_t len, struct str *out, struct err *err)
+static int parse(const char *name, const char *text, size_t len, struct str *out, struct err *err)
 {
 	struct fy_diag *diag = quiet_diag();
 	struct fy_parse_cfg config = { .search_path = "", .flags = FLAGS, .diag = diag };
@@ -446,17 +451,73 @@ int yaml_to_json(const char *name, const char *text, size_t len, struct str *out
 	int rc = -1;
 
 	str_clear(out);
-	if (!diag || !parser) /* not reached by tests: no memory */
-		err_set(err, ERR_INTERNAL, "cannot start the YAML parser");
-	else if (!utf8_is_valid(text, len) || memchr(text, '\0', len))
-		err_set(err, ERR_INVALID, "%s: not valid UTF-8 text", name);
-	else if (fy_parser_set_string(parser, text, len) < 0) /* not reached by tests: no memory */
-		err_set(err, ERR_INTERNAL, "cannot start the YAML parser");
+	if (!diag || !parser || fy_parser_set_string(parser, text, len) < 0)
+		err_set(err, ERR_INTERNAL,
+			"cannot start the YAML parser"); /* not reached by tests: no memory */
 	else
 		rc = convert(parser, diag, name, out, err);
 	if (rc < 0)
 		str_clear(out);
 	fy_parser_destroy(parser);
 	fy_diag_destroy(diag);
+	return rc;
+}
+
+/* Where the ':' of a line is that begins with an alias as its key, "*id001:"; NULL if it does not. */
+static const char *alias_colon(const char *p, const char *end)
+{
+	const char *name;
+
+	while (p < end && (*p == ' ' || ((*p == '-' || *p == '?') && p + 1 < end && p[1] == ' ')))
+		p++;
+	if (p == end || *p != '*')
+		return NULL;
+	name = ++p;
+	while (p < end && (isalnum((unsigned char)*p) || *p == '_' || *p == '-'))
+		p++;
+	if (p == name || p == end || *p != ':')
+		return NULL;
+	return p + 1 == end || strchr(" \r\n", p[1]) ? p : NULL;
+}
+
+/*
+ * PyYAML writes an alias that is a key as "*id001: 5". In YAML 1.2 the colon is a part of the name,
+ * and nothing in the text is a key. The same text with a blank before such colons; false without any.
+ */
+static bool part_alias_keys(const char *text, size_t len, struct str *out)
+{
+	const char *end = text + len;
+	const char *done = text;
+
+	for (const char *line = text; line < end;) {
+		const char *colon = alias_colon(line, end);
+		const char *newline = memchr(line, '\n', (size_t)(end - line));
+
+		if (colon) {
+			str_add(out, done, (size_t)(colon - done));
+			str_addch(out, ' ');
+			done = colon;
+		}
+		line = newline ? newline + 1 : end;
+	}
+	if (done == text)
+		return false;
+	str_add(out, done, (size_t)(end - done));
+	return true;
+}
+
+int yaml_to_json(const char *name, const char *text, size_t len, struct str *out, struct err *err)
+{
+	struct str parted = STR_INIT;
+	int rc;
+
+	if (!utf8_is_valid(text, len) || memchr(text, '\0', len)) {
+		str_clear(out);
+		return err_set(err, ERR_INVALID, "%s: not valid UTF-8 text", name);
+	}
+	rc = parse(name, text, len, out, err);
+	if (rc < 0 && part_alias_keys(text, len, &parted))
+		rc = parse(name, parted.buf, parted.len, out, err);
+	str_release(&parted);
 	return rc;
 }

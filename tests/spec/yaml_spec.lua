@@ -53,6 +53,17 @@ describe("yaml", function()
 		assert.equal('{"a":{"[1]":2}}', conf.yaml("a: {<<: {[1]: 2}}\n"))
 	end)
 
+	it("takes an alias for a key as PyYAML writes it", function()
+		assert.equal('{"t":[1],"m":{"[1]":2},"l":[{"[1]":{"x":3}}],"[1]":null}', conf.yaml(
+			"t: &id001 !!python/tuple\n- 1\nm:\n  *id001: 2\nl:\n- *id001:\n    x: 3\n*id001:"))
+		assert.equal('{"a":1,"*x":2}', conf.yaml("a: 1\n'*x': 2\n"))
+		for _, text in ipairs { "a: &x 1\n*y: 2\n", "a: &x 1\n*: 2\n", "a: &x 1\n*x:y\n", "*", "- *a" } do
+			local result, message, code = conf.yaml(text)
+			assert.is_nil(result)
+			assert.same({ "invalid", true }, { code, message:find("^f.yml") ~= nil })
+		end
+	end)
+
 	it("keeps the rest of a file that holds Python objects", function()
 		assert.equal('{"lr":0.001,"path":["/","data"],"fn":"","aug":{"p":0.3,"masks":[]},' ..
 			'"dist":{"args":["i8",false],"state":[3,"<",null]},"raw":"AAE=\\n","n":5}',
