@@ -19,6 +19,7 @@ local HEAD = 4096 -- enough to recognise a text by
 ---@field private all table[] every file of every input: { name, size, mtime, dir, input }
 ---@field private by_name table<string, table> the same, below this folder or not, by full name
 ---@field private heads table<string, string> what was looked at before, by full name
+---@field private tails table<string, string>
 local Folder = {}
 Folder.__index = Folder
 
@@ -80,7 +81,7 @@ end
 function M.of(ctx, inputs)
 	local all, by_name = gather(ctx, inputs)
 	return setmetatable({ name = ctx.stage_dir_name, prefix = "", ctx = ctx,
-		all = all, by_name = by_name, heads = {} }, Folder)
+		all = all, by_name = by_name, heads = {}, tails = {} }, Folder)
 end
 
 local function input_of(self, name)
@@ -107,7 +108,7 @@ function Folder:sub(name)
 		end
 	end
 	return setmetatable({ name = name:match("[^/]+$"), prefix = prefix, ctx = self.ctx,
-		all = below, by_name = self.by_name, heads = self.heads }, Folder)
+		all = below, by_name = self.by_name, heads = self.heads, tails = self.tails }, Folder)
 end
 
 --- One file by its name, without a pattern.
@@ -187,6 +188,20 @@ function Folder:head(name)
 	local full = self.prefix .. name
 	self.heads[full] = self.heads[full] or self:read(name, 0, HEAD) or ""
 	return self.heads[full]
+end
+
+--- The last bytes of a file, as many as `head` gives of its beginning; "" when it cannot be read.
+---@param name string
+---@return string
+function Folder:tail(name)
+	local full = self.prefix .. name
+	for _, file in ipairs(self.all) do
+		if file.name == full and not self.tails[full] then
+			local from = math.max(0, file.size - HEAD)
+			self.tails[full] = from == 0 and self:head(name) or self:read(name, from, HEAD) or ""
+		end
+	end
+	return self.tails[full] or ""
 end
 
 ---@param name string

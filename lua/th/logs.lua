@@ -1,0 +1,371 @@
+--- Logs of any name: which files are texts of a training, what a line says, how a run ended.
+--
+--     for _, log in ipairs(logs.texts(folder)) do
+--         if logs.edges(folder, log.name):find("epoch", 1, true) then ... end
+--     end
+--     for segment in logs.lines(folder, log.name, "loss") do
+--         local message, time, level = logs.message(segment)
+--         for _, field in ipairs(logs.fields(message)) do ... field.name, field.value ... end
+--     end
+local lines = require("th.lines")
+local num = require("th.num")
+
+local M = {}
+
+-- What one call can look at line by line within its time; of a longer log, its two ends.
+local WHOLE, HEAD_PART, TAIL_PART = 24 << 20, 1 << 20, 16 << 20
+
+local TEXT_NAMES = { "%.log$", "%.txt$", "%.out$", "%.err$", "%.md$", "%.log%.%d+$", "%.o%d+$",
+	"%.e%d+$", "^nohup", "^stdout", "^stderr", "^log$", "%.console$" }
+
+-- Texts that describe a project and are not its output.
+local OTHER_TEXTS = { "^requirements", "^license", "^licence", "^readme", "^contributing",
+	"^changelog", "^vocab", "^merges", "^cmakelists", "^classes%.txt", "^labels%.txt" }
+
+local function matches_one(text, patterns)
+	for _, pattern in ipairs(patterns) do
+		if text:find(pattern) then
+			return true
+		end
+	end
+	return false
+end
+
+local function is_text_name(name)
+	local base = name:match("[^/]+$"):lower()
+	return matches_one(base, TEXT_NAMES) and not matches_one(base, OTHER_TEXTS)
+end
+
+--- Text files of a folder that may be somebody's log: by name, neither empty nor binary, nor a
+-- git-LFS pointer. Those directly in it come first; else those in `logs/` and `files/`.
+---@param folder th.Folder
+---@return th.FileInfo[]
+function M.texts(folder)
+	for _, pattern in ipairs({ "*", "log*/*", "files/*" }) do
+		local found = {}
+		for _, file in ipairs(folder:files(pattern)) do
+			local head = is_text_name(file.name) and folder:head(file.name) or ""
+			if head ~= "" and not head:find("\0", 1, true)
+				and not head:find("^version https://git%-lfs") then
+				found[#found + 1] = file
+			end
+		end
+		if #found > 0 then
+			return found
+		end
+	end
+	return {}
+end
+
+--- The first and the last bytes of a file, ANSI escapes removed: enough to tell what wrote it.
+---@param folder th.Folder
+---@param name string
+---@return string
+function M.edges(folder, name)
+	local head, tail = folder:head(name), folder:tail(name)
+	return lines.strip_ansi(head == tail and head or head .. "\n" .. tail)
+end
+
+--- Lines of a long log: those of its beginning, then those of its end.
+local function ends(folder, file)
+	local parts = { folder:read(file.name, 0, HEAD_PART) or "",
+		folder:read(file.name, file.size - TAIL_PART, TAIL_PART) or "" }
+	local each = lines.each(table.remove(parts, 1))
+	return function()
+		local segment, number = each()
+		while not segment and parts[1] do
+			each = lines.each(table.remove(parts, 1))
+			segment, number = each()
+		end
+		return segment, number
+	end
+end
+
+--- `folder:lines` within the time of a call: a log over 24 MiB is read at both of its ends, and
+-- that is said with a warning.
+---@param folder th.Folder
+---@param name string
+---@param ... string needles
+---@return th.LineIterator
+function M.lines(folder, name, ...)
+	local file = folder:files(name)[1]
+	if not file or file.size <= WHOLE then
+		return folder:lines(name, ...)
+	end
+	folder:warn(("'%s' has %d MiB: its first %d and last %d MiB were read"):format(name,
+		file.size >> 20, HEAD_PART >> 20, TAIL_PART >> 20))
+	return ends(folder, file)
+end
+
+local LEVELS = { DEBUG = true, INFO = true, WARNING = true, WARN = true, ERROR = true,
+	CRITICAL = true, FATAL = true, SUCCESS = true, NOTICE = true, TRACE = true }
+
+--- A time stamp at the beginning; returns naive ISO text and where it ends.
+local function leading_time(text)
+	local day, clock, after = text:match("^%W*(%d%d%d%d[-/]%d%d[-/]%d%d)[ T](%d%d:%d%d:%d%d)()")
+	if day then
+		return day:gsub("/", "-") .. "T" .. clock, text:match("^[.,]?%d*Z?()", after)
+	end
+	local month, date, year
+	month, date, year, clock, after =
+		text:match("^%W*(%d%d)/(%d%d)/(%d%d%d%d)[ T](%d%d:%d%d:%d%d)()")
+	if month then
+		return ("%s-%s-%sT%s"):format(year, month, date, clock), text:match("^[.,]?%d*()", after)
+	end
+end
+
+--- One part of a logger's prefix at `pos`: a level, a source place, a logger's name.
+local function prefix_part(text, pos, stamped)
+	local word, after = text:match("^[%[(|]?%s*(%u+)%s*[%])]?[:|]?()", pos)
+	if word and LEVELS[word] then
+		return after, word
+	elseif not stamped then
+		return nil
+	end
+	return text:match("^[%w_.-]+%]()", pos) or text:match("^%([%w_./\\]+[ :]%d+%):?()", pos)
+		or text:match("^%[[%a_][%w_.]*%][%[-]?()", pos)
+		or text:match("^[%a_][%w_.:<>]*%s+|()", pos) or text:match("^[%a_][%w_.:<>]* %-%f[%s]()", pos)
+end
+
+--- What a line says, without the prefix of a logger: time stamp, level, place.
+---@param segment string
+---@return string message
+---@return string? time naive ISO 8601
+---@return string? level "INFO", "ERROR", ...
+function M.message(segment)
+	local time, pos = leading_time(segment)
+	local level
+	pos = pos or segment:match("^%s*()")
+	local start = pos
+	while pos do
+		start = time and segment:match("^[%s|:,-]*()", pos) or pos
+		local after, word = prefix_part(segment, start, time or level)
+		level, pos = level or word, after
+	end
+	return segment:sub(start):match("^%s*(.*)$"), time, level
+end
+
+--- The words that say which part of the data a value is of.
+M.SPLITS = { train = true, training = true, val = true, valid = true, validation = true,
+	test = true, testing = true, eval = true, evaluation = true, dev = true }
+
+local QUALIFIERS = { average = true, avg = true, mean = true, best = true, max = true, min = true,
+	macro = true, micro = true, weighted = true, total = true, final = true, learning = true,
+	balanced = true, batch = true, running = true, overall = true, pixel = true }
+
+local METRIC_WORDS = {}
+for word in ([[loss losses acc accuracy f1 fscore auc auroc auprc roc map ap miou iou dice psnr ssim
+	bleu rouge meteor cer wer per ppl perplexity mae mse rmse rmsle smape mape r2 precision recall
+	specificity sensitivity kappa mcc logloss error err top1 top5 score nll bpc bpb em ndcg mrr hits
+	fid reward return kl entropy spearman pearson correlation jaccard hellaswag]]):gmatch("%S+") do
+	METRIC_WORDS[word] = true
+end
+
+--- Does a name speak of a measured quality ("val_loss", "Acc@1", "AUC-ROC")?
+---@param name string
+---@return boolean
+function M.is_metric(name)
+	for word in name:lower():gsub("²", "2"):gmatch("%a[%a%d]*") do
+		if METRIC_WORDS[word] or METRIC_WORDS[word:match("^%a+")] then
+			return true
+		end
+	end
+	return false
+end
+
+local NAME = "([%a][%w_@/.%%²-]*)"
+
+--- Words before a name that belong to it: "Val" of "Val Acc", "F1" of "F1 Score".
+local function with_qualifiers(before, name)
+	while true do
+		local rest, word = before:match("^(.-)([%a][%w_@-]*)%s+$")
+		local lower = word and word:lower()
+		if not lower or not (M.SPLITS[lower] or QUALIFIERS[lower] or METRIC_WORDS[lower]
+			or lower == "top-1" or lower == "top-5") then
+			return name
+		end
+		before, name = rest, word .. " " .. name
+	end
+end
+
+--- The name of the number before which `before` stands, and whether `:` or `=` binds them.
+local function name_before(before, words)
+	local rest, name = before:match("^(.-)" .. NAME .. "%s*[:=]%s*$")
+	if not name then
+		rest, name = before:match("^(.-)([%a][%w_@]* %([%w ]+%))%s*[:=]%s*$")
+	end
+	if name then
+		return with_qualifiers(rest, name), true
+	end
+	rest, name = before:match("^(.-)" .. NAME .. "%s+is%s+$")
+	if not name then
+		rest, name = before:match("^(.-)" .. NAME .. "%s+$")
+	end
+	if name and (M.is_metric(name) or (words and words[name])) then
+		return with_qualifiers(rest, name), false
+	end
+end
+
+--- How a number goes on: a unit, a share `98/100`, or something that makes it no value.
+local function value_of(text, message, stop)
+	local of, after_of = message:match("^/(%d+)()", stop)
+	if of and not message:find("^[%a%d/]", after_of) then
+		local whole, count = num.int(of), num.int(text)
+		return whole and whole > 0 and count and count / whole or nil, "fraction"
+	elseif message:find("^[%a_:/]%S", stop) or message:find("^[%a_]", stop) then
+		return nil -- 12ms, 0:18:36, 2025/11/13
+	end
+	local percent = message:find("^%s?%%", stop)
+	return num.any((text:gsub("[.,]$", ""))), percent and "percent" or nil
+end
+
+---@class th.LogField
+---@field name string as the line has it: "val_loss", "Train Acc", "Accuracy (Test)"
+---@field value number
+---@field unit "percent"|"fraction"|nil
+---@field bound boolean `:` or `=` stands between name and value
+---@field meter boolean the mean follows in brackets: `0.12 (0.34)`
+
+local NUMBER = "()([+-]?%.?%d[%d.]*[eE]?[+-]?%d*)()"
+local WORD_NUMBERS = { "()%f[%a]([nN][aA][nN])%f[^%a]()", "()(%-?%f[%a][iI][nN][fF])%f[^%a]()" }
+
+local function collect(found, message, pattern, words)
+	local from = 1
+	for at, text, stop in message:gmatch(pattern) do
+		if at == 1 or not message:find("^[%w_@.]", at - 1) then
+			local name, bound = name_before(message:sub(math.max(from, at - 80), at - 1), words)
+			local value, unit
+			if name then
+				value, unit = value_of(text, message, stop)
+			end
+			if value then
+				found[#found + 1] = { name = name, value = value, unit = unit, bound = bound,
+					meter = message:find("^%s*%(%-?%d[%d.]*%)", stop) ~= nil }
+			end
+			from = stop
+		end
+	end
+end
+
+local MAX_MESSAGE = 4096 -- longer ones are dumps, not measurements
+
+--- The named numbers of a message, in order: `loss: 0.3 - acc: 0.9`, `Train Acc 37.0`,
+-- `sMAPE: 17.86% | MAE: 11.97 €/MWh`, `avg_loss=-0.0001`. A name that only a blank divides from its
+-- number must be a metric's.
+---@param message string
+---@param words? table<string, true> further names that may stand before a blank
+---@return th.LogField[]
+function M.fields(message, words)
+	local found = {}
+	if #message > MAX_MESSAGE then
+		return found
+	end
+	collect(found, message, NUMBER, words)
+	if message:find("[nN][aA][nN]") or message:find("[iI][nN][fF]") then
+		for _, pattern in ipairs(WORD_NUMBERS) do
+			collect(found, message, pattern, words)
+		end
+	end
+	return found
+end
+
+--- A name of a split and a quantity in words as frameworks write it: "Train Acc" -> "train_acc";
+-- any other name stays as it is.
+---@param name string
+---@param split? string the split that the line is about, for a name that has none
+---@return string
+function M.key(name, split)
+	local first = name:match("^%a+")
+	if first and M.SPLITS[first:lower()] then
+		return name:find("%s") and (name:lower():gsub("[%s-]+", "_")) or name
+	elseif split then
+		return split .. "_" .. name:lower():gsub("[%s-]+", "_")
+	end
+	return name
+end
+
+local SAVED_FILE = "([%w_./\\:~=+@-]+%.(%a[%w]+))"
+local MODEL_ENDINGS = { pt = true, pth = true, ckpt = true, bin = true, h5 = true, hdf5 = true,
+	keras = true, safetensors = true, pkl = true, pickle = true, joblib = true, model = true,
+	tar = true, onnx = true, npz = true, params = true, weights = true, cbm = true, ubj = true }
+
+--- The file or directory that a line says was saved, for example "Saved checkpoint to out/a.pt".
+---@param message string
+---@return string? path as printed
+function M.saved(message)
+	if not message:find("[sS][aA][vV]") and not message:find("[wW]rit") then
+		return nil
+	end
+	for path, ending in message:gmatch(SAVED_FILE) do
+		if MODEL_ENDINGS[ending] then
+			return path
+		end
+	end
+	local lower = message:lower()
+	if lower:find("checkpoint") or lower:find("model") then
+		return message:match("[sS]av%w+.-%s+[ti][on]t?o?:?%s+['\"]?([%w_.~-]*[/\\][%w_./\\:~=+@-]+)")
+	end
+end
+
+local FAULTS = { "CUDA out of memory", "OutOfMemoryError", "Segmentation fault", "oom%-kill",
+	"Out Of Memory", "^Bus error", "core dumped", "ChildFailedError" }
+local STOPS = { "DUE TO TIME LIMIT", "%*%*%* .*CANCELLED", "KeyboardInterrupt", "^Terminated",
+	"^Killed$", "DUE TO PREEMPTION", "SIGTERM" }
+
+--- A line that alone tells that the run broke off.
+---@param message string
+---@return "failed"|"interrupted"|nil outcome
+function M.break_off(message)
+	if matches_one(message, STOPS) then
+		return "interrupted"
+	elseif matches_one(message, FAULTS) then
+		return "failed"
+	end
+end
+
+--- Literals of the lines that `break_off` and the end of a training are told by.
+M.END_NEEDLES = { "out of memory", "OutOfMemory", "Segmentation", "oom-kill", "Out Of Memory",
+	"Bus error", "core dumped", "CANCELLED", "TIME LIMIT", "Terminated", "Killed", "PREEMPTION",
+	"SIGTERM", "rain", "topp", "TOPP", "arly" }
+
+local ENDED = { "complete", "finished", "done", "successful", "ended" }
+local NOT_ENDED = { "epoch%f[^s]", "incomplete", "not ", "%d%%", "step %d", "will ", "when " }
+local EARLY_PLANS = { "counter", "patience%s*[=:]", "will ", "rounds?%s*[=:]", "did not", "enable",
+	"early[ _-]?stop[%w_]*['\"]?%s*[=:]%s*%S+%s*$", "early_stop%w*['\"]?%s*[=:]", "callback" }
+local REACHED = { "max_epochs=%d+` reached", "max_steps=%d+` reached", "^training time:? %d" }
+
+--- Does the line say that training ended: "early" for an early stop, "done" for its plain end?
+---@param message string
+---@return "done"|"early"|nil
+function M.ending(message)
+	if #message > 400 then
+		return nil
+	end
+	local lower = message:lower()
+	if lower:find("early[ _-]?stop") then
+		return not matches_one(lower, EARLY_PLANS) and "early" or nil
+	elseif matches_one(lower, REACHED) or (lower:find("%f[%a]train") and matches_one(lower, ENDED)
+		and not matches_one(lower, NOT_ENDED)) then
+		return "done"
+	end
+end
+
+--- Do two sources give the same number? The one with fewer decimals was rounded.
+---@param a number
+---@param b number
+---@return boolean
+function M.agree(a, b)
+	if a == b or (a ~= a and b ~= b) then
+		return true
+	elseif not num.is_finite(a) or not num.is_finite(b) then
+		return false
+	end
+	local function decimals(value)
+		local digits, exponent = ("%.12g"):format(value):match("%.(%d+)e?([+-]?%d*)")
+		return digits and #digits - (tonumber(exponent) or 0) or 0
+	end
+	local unit = 10.0 ^ -math.min(decimals(a), decimals(b))
+	return math.abs(a - b) <= unit * 0.5000001
+end
+
+return M
