@@ -15,11 +15,12 @@ local M = { title = "console log" }
 
 -- What the lines of a training look like, in lower case, and how much each says.
 local SIGNS = {
-	{ 3, "%f[%w_]epochs?[%s:=#%[(]*%d+" }, { 3, "{'[%w_]*loss': " }, { 3, "{'train_runtime': " },
+	{ 2, "%f[%w_]epochs?[%s:=#%[(]*%d+" }, { 3, "{'[%w_]*loss': " }, { 3, "{'train_runtime': " },
 	{ 2, "loss[%w_]*[%s:=(]+%-?%d+%.%d" }, { 2, "acc[%w_@]*[%s:=(]+%d+%.?%d" },
-	{ 2, "%f[%w_]step[%s:=%[]*%d+" }, { 2, "epoch:%s+%d+%%|" }, { 1, "%d%%|[^|\n]*|%s*%d+/%d+ %[" },
+	{ 1, "%f[%w_]step[%s:=%[]*%d+" }, { 2, "epoch:%s+%d+%%|" }, { 1, "%d%%|[^|\n]*|%s*%d+/%d+ %[" },
 	{ 2, "train: %[%d+/%d+%]" }, { 1, "traceback %(most recent call last%)" },
-	{ 1, "saved? [%w ]*checkpoint" }, { 1, "namespace%(" }, { 1, "cuda" }, { 1, "train" },
+	{ 1, "saved? [%w ]*checkpoint" }, { 1, "namespace%(" }, { 1, "cuda" }, { 1, "%f[%a]train" },
+	{ 1, "train[%w_]*%.py" },
 }
 
 local function weight_of(text)
@@ -32,7 +33,8 @@ local function weight_of(text)
 	return sum
 end
 
-local ENOUGH, SURE = 3, 6
+local ENOUGH, SURE = 3, 5
+local MOST_LINES = 10000 -- from either end: half a second's work
 
 --- The text that looks most like a training's console; of equals the newest, then the first.
 local function choose(folder)
@@ -64,7 +66,9 @@ end
 --- Epochs by the log's own counter; of bars only where the log holds a value besides.
 local function epochs_of(run, has_values)
 	if run.epoch then
-		return { final = count_of(run.epoch, run.first_epoch), planned = run.epochs or run.hf_epochs }
+		local settings = hparams.standard(run.raw)
+		return { final = count_of(run.epoch, run.first_epoch),
+			planned = run.epochs or run.hf_epochs or settings.num_epochs }
 	elseif run.epoch_bar and has_values then
 		return { final = run.epoch_bar.done, planned = run.epoch_bar.total }
 	elseif run.hf_epochs then
@@ -130,7 +134,7 @@ local function outcome_of(run, has_values)
 		return "completed"
 	elseif run.logged_error and not has_values then
 		return "failed"
-	elseif run.epoch and (run.epochs or 0) > 0 then
+	elseif run.epoch and epochs_of(run, true).planned then
 		return "interrupted"
 	elseif run.bar and (not has_values or run.bar.done < run.bar.total) then
 		return "interrupted" -- nothing but bars: it ended before it had a result
@@ -210,7 +214,9 @@ end
 local function best_of(run)
 	return run.best and declared_best(run) or derived_best(dict_records(run), function(name)
 		return name:find("^eval_") ~= nil
-	end) or derived_best(run.history, console_run.is_evaluation)
+	end) or derived_best(run.history, function()
+		return true -- the history has nothing but evaluations
+	end)
 end
 
 --- Hyperparameters of Weights & Biases beside the log: `key: { value: ... }`.
@@ -343,7 +349,9 @@ function M.read(folder)
 	for key, value in pairs(raw) do
 		raw[key] = value ~= json.null and value or nil
 	end
-	local run = console_run.read(logs.lines(folder, file.name, table.unpack(console_run.NEEDLES)), raw)
+	local iterator = logs.lines(folder, file.name, table.unpack(console_run.NEEDLES))
+	iterator = logs.bounded(logs.thin(iterator, console_run.is_progress), folder, file.name, MOST_LINES)
+	local run = console_run.read(iterator, raw)
 	if not (run.epoch or run.step or run.bar or run.fault or run.logged_error or #run.dicts > 0
 		or next(final_values(run))) then
 		return nil, { code = "not_a_training_record", path = file.name,

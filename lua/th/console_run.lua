@@ -49,34 +49,50 @@ end
 local SUMMARY, PROSE, PROGRESS = 1, 2, 3
 local STEP_LINE = 4 -- of a step within an epoch: progress, but for evaluations
 
-local EPOCH_OF = { "%f[%w_]epochs?[%s:=#%[(]*(%d+)%s*/%s*(%d+)",
-	"%f[%w_]epochs?[%s:=#%[(]*(%d+)%s+of%s+(%d+)", "%f[%w_]ep[%s:=#%[(]+(%d+)%s*/%s*(%d+)",
-	"^train:?%s*%[(%d+)/(%d+)%]" }
-local EPOCH = { "%f[%w_]epoch[%s:=#%[(\"']*(%d+)%f[^%d]()" }
-local STEP = { "%f[%w_]global[_ ]step[%s:=]+(%d+)()", "%f[%w_]steps?[%s:=#%[(]*(%d+)()",
-	"%f[%w_]iter[%s:=#%[(]*(%d+)()", "%f[%w_]iteration[%s:=#%[(]*(%d+)()" }
+-- Anchored where the word stands: a line is looked through for the word once, and without a pattern.
+local EPOCH_OF = { "^epochs?[%s:=#%[(]*(%d+)%s*/%s*(%d+)", "^epochs?[%s:=#%[(]*(%d+)%s+of%s+(%d+)" }
+local EPOCH = "^epoch[%s:=#%[(\"']*(%d+)%f[^%d]()"
+local TRAIN_OF, EP_OF = "^train:?%s*%[(%d+)/(%d+)%]", "%f[%w_]ep[%s:=#%[(]+(%d+)%s*/%s*(%d+)"
+local STEPS = { { "step", "^steps?[%s:=#%[(]*(%d+)()" }, { "iter", "^iter[%s:=#%[(]*(%d+)()" },
+	{ "iteration", "^iteration[%s:=#%[(]*(%d+)()" } }
+
+--- Where a word begins in a line, a part of a longer name left out ("lora_epoch3" has no "epoch").
+local function word_at(lower, word, from)
+	local at = lower:find(word, from, true)
+	while at and at > 1 and lower:find("^[%w_]", at - 1) and lower:sub(at - 7, at - 1) ~= "global_" do
+		at = lower:find(word, at + 1, true)
+	end
+	return at
+end
 
 --- The epoch that a line names, and of how many.
 local function epoch_of(lower)
-	if not lower:find("ep", 1, true) and not lower:find("^train") then
-		return nil
-	end
-	for _, pattern in ipairs(EPOCH_OF) do
-		local index, total = lower:match(pattern)
-		if index then
-			return num.int(index), num.int(total)
+	local at = word_at(lower, "epoch")
+	while at do
+		for _, pattern in ipairs(EPOCH_OF) do
+			local index, total = lower:match(pattern, at)
+			if index then
+				return num.int(index), num.int(total)
+			end
 		end
+		local index, after = lower:match(EPOCH, at)
+		if index and not lower:find("^%.%d", after) and not lower:find("^%.p?[tc]", after) then
+			return num.int(index)
+		end
+		at = word_at(lower, "epoch", at + 1)
 	end
-	local index, after = lower:match(EPOCH[1])
-	if index and not lower:find("^%.%d", after) and not lower:find("^%.p?[tc]", after) then
-		return num.int(index)
+	local index, total = lower:match(TRAIN_OF)
+	if not index and lower:find("ep", 1, true) then
+		index, total = lower:match(EP_OF)
 	end
+	return num.int(index), num.int(total)
 end
 
 --- The step that a line names, and of how many.
 local function step_of(lower)
-	for _, pattern in ipairs(STEP) do
-		local step, after = lower:match(pattern)
+	for _, kind in ipairs(STEPS) do
+		local at = word_at(lower, kind[1])
+		local step, after = lower:match(kind[2], at or #lower + 1)
 		if step and not lower:find("^%.%d", after) then
 			return num.int(step), num.int(lower:match("^%s*/%s*(%d+)", after)
 				or lower:match("^%s+of%s+(%d+)", after))
@@ -85,10 +101,12 @@ local function step_of(lower)
 end
 
 --- Does the line show how far the epoch is, rather than what came of it?
-local function is_progress(lower)
+local function shows_progress(lower)
 	if lower:find("batch", 1, true) or lower:find("eta", 1, true) and lower:find("%f[%a]eta%f[%A]")
-		or lower:find("%(%d+%.?%d*%%%)%]") then
+		or lower:find("%)]", 1, true) and lower:find("%(%d+%.?%d*%%%)%]") then
 		return true
+	elseif not lower:find("%d/%d") and not lower:find("%d/ *%d") then
+		return false
 	end
 	local done, total = lower:match("%[?(%d+)/(%d+)%]?%s+%[[=>.━ ]")
 	if not done then
@@ -130,9 +148,9 @@ function M.is_evaluation(name)
 	return EVALUATED[(name:match("^%a+") or ""):lower()] ~= nil
 end
 
-local function take_field(run, field, rank, split)
+local function take_field(run, field, rank, split, evaluated)
 	local key = logs.key(field.name, split)
-	local evaluated = M.is_evaluation(key)
+	evaluated = evaluated or M.is_evaluation(key)
 	if field.meter or (rank == STEP_LINE and not evaluated) then
 		rank = PROGRESS
 	elseif rank == STEP_LINE then
@@ -171,11 +189,12 @@ end
 
 local function take_fields(run, message, rank)
 	local split = split_of(message)
+	local starred = message:find("^%*%s+Acc") ~= nil -- ImageNet's example closes its evaluation so
 	for _, field in ipairs(logs.fields(message)) do
 		local first = field.name:match("^%a+") or ""
 		if not take_best(run, field)
 			and (logs.is_metric(field.name) or logs.SPLITS[first:lower()]) then
-			take_field(run, field, rank, split)
+			take_field(run, field, rank, split, starred)
 		end
 	end
 end
@@ -250,6 +269,19 @@ local function take_place(run, lower)
 	return run, epoch, step
 end
 
+--- Keras' line of a later `evaluate`: it uses the names of the training's own values.
+local function is_second_keras(run, lower)
+	if not run.epoch_done or lower:find("val_", 1, true) or not lower:find("^%d+/%d+ [%[━-]") then
+		return false
+	end
+	for name in pairs(newest_values(run)) do
+		if name:find("^val_") then
+			return true
+		end
+	end
+	return false
+end
+
 --- Does training begin with this message? Before it, a log prints its settings.
 ---@param message string
 ---@return boolean
@@ -269,7 +301,8 @@ local function take_plain(run, message)
 	if take_improvement(run, message) or take_prose(run, message) then
 		return run
 	end
-	local rank = is_progress(lower) and PROGRESS or (step and run.epoch and STEP_LINE) or SUMMARY
+	local rank = (shows_progress(lower) or is_second_keras(run, lower)) and PROGRESS
+		or (step and run.epoch and STEP_LINE) or SUMMARY
 	take_fields(run, message, rank)
 	return run
 end
@@ -354,6 +387,16 @@ local function take_bar(run, segment)
 	return run
 end
 
+--- A time stamp: of the beginning only before the first epoch.
+local function take_time(run, time)
+	if time then
+		run.start_time = run.start_time or (not run.epoch_seen and time) or nil
+		run.end_time = time
+	end
+	run.epoch_seen = run.epoch_seen or (run.epoch ~= nil and not run.start_time)
+	return run
+end
+
 local function take_line(run, segment, trace)
 	if segment:find("%|", 1, true) and lines.tqdm(segment) then
 		return take_bar(run, segment)
@@ -365,20 +408,31 @@ local function take_line(run, segment, trace)
 		end
 	end
 	local message, time, level = logs.message(segment)
-	run.start_time, run.end_time = run.start_time or time, time or run.end_time
 	if take_fault(run, message, level, trace) or take_table(run, message) then
-		return run
+		return take_time(run, time)
 	end
 	local ending = logs.ending(message)
 	if ending then
 		run.ending = run.ending == "early" and "early" or ending
 		run.fault, run.stopped = nil, nil
 	end
-	return take_plain(run, message)
+	local before = run.epoch
+	run = take_time(take_plain(run, message), time)
+	if not time and run.epoch ~= before then
+		run.end_time = nil -- the stamps are another program's, and not of the end
+	end
+	return run
+end
+
+--- Is the segment surely one of a row in which only the last matters (see th.logs.thin)?
+---@param segment string
+---@return any
+function M.is_progress(segment)
+	return segment:find("%d/%d+[%] ]") or segment:find("^{'loss': ") or segment:find("atch ", 1, true)
 end
 
 --- Read the last training of a log.
----@param iterator th.LineIterator
+---@param iterator th.LineIterator its rows of progress may be thinned
 ---@param raw? table<string, any> hyperparameters known before
 ---@return th.ConsoleRun
 function M.read(iterator, raw)

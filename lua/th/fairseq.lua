@@ -327,6 +327,13 @@ local function reading_of(folder, file, run)
 	return reading
 end
 
+local MOST_LINES = 15000 -- from either end
+
+--- Is it a line of progress within an epoch?
+local function is_inner(segment)
+	return segment:find("| epoch %d+:") or segment:find("| train_inner |", 1, true)
+end
+
 ---@param folder th.Folder
 ---@return th.Reading?
 ---@return th.Error?
@@ -336,7 +343,9 @@ function M.read(folder)
 		return nil, { code = "not_a_training_record", message = "no text here is fairseq's log" }
 	end
 	local run, trace = new_run(), pylog.traceback_reader()
-	for segment in logs.lines(folder, file.name, table.unpack(M.NEEDLES)) do
+	local iterator = logs.lines(folder, file.name, table.unpack(M.NEEDLES))
+	iterator = logs.bounded(logs.thin(iterator, is_inner), folder, file.name, MOST_LINES)
+	for segment in iterator do
 		run = take_line(run, segment, trace)
 	end
 	if not (run.epoch or run.fault or next(run.raw)) then

@@ -147,8 +147,9 @@ local function join(run, file, beside, json_name)
 end
 
 local function steps_of(run)
-	if run.last then
-		return { final = run.last, planned = run.planned, zero_based = run.first == 0 or nil }
+	if run.last then -- the best may have run without being printed
+		local final = math.max(run.last, run.declared and run.declared.step or 0)
+		return { final = final, planned = run.planned, zero_based = run.first == 0 or nil }
 	end
 end
 
@@ -206,6 +207,8 @@ local function reading_of(folder, file, run)
 	return reading
 end
 
+local MOST_LINES = 25000 -- from either end
+
 local function warn_of_others(folder, file, others)
 	for _, other in ipairs(others) do
 		if other.name ~= file.name then
@@ -224,7 +227,8 @@ function M.read(folder)
 		return nil, { code = "not_a_training_record",
 			message = "no text here is a log of XGBoost, LightGBM or CatBoost" }
 	end
-	local run = gbdt_run.read(logs.lines(folder, file.name, table.unpack(gbdt_run.NEEDLES)))
+	local iterator = logs.lines(folder, file.name, table.unpack(gbdt_run.NEEDLES))
+	local run = gbdt_run.read(logs.bounded(iterator, folder, file.name, MOST_LINES))
 	if not (run.last or next(run.results) or run.fault or run.ending) then
 		return nil, { code = "no_data", path = file.name,
 			message = ("'%s' has neither an iteration nor a result"):format(file.name) }

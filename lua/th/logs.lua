@@ -36,6 +36,23 @@ local function is_text_name(name)
 	return matches_one(base, TEXT_NAMES) and not matches_one(base, OTHER_TEXTS)
 end
 
+-- A folder of labels may hold thousands of texts: this many are looked into, logs by name first.
+local MAX_TEXTS = 48
+local LOG_NAMES = { "log", "out", "train", "report", "result", "metric" }
+
+--- The names to look into, the likely ones first, otherwise in the folder's order.
+local function likely(files)
+	local first, second = {}, {}
+	for _, file in ipairs(files) do
+		if is_text_name(file.name) then
+			local list = matches_one(file.name:match("[^/]+$"):lower(), LOG_NAMES) and first or second
+			list[#list + 1] = file
+		end
+	end
+	table.move(second, 1, #second, #first + 1, first)
+	return table.move(first, 1, math.min(#first, MAX_TEXTS), 1, {})
+end
+
 --- Text files of a folder that may be somebody's log: by name, neither empty nor binary, nor a
 -- git-LFS pointer. Those directly in it come first; else those in `logs/` and `files/`.
 ---@param folder th.Folder
@@ -43,8 +60,8 @@ end
 function M.texts(folder)
 	for _, pattern in ipairs({ "*", "log*/*", "files/*" }) do
 		local found = {}
-		for _, file in ipairs(folder:files(pattern)) do
-			local head = is_text_name(file.name) and folder:head(file.name) or ""
+		for _, file in ipairs(likely(folder:files(pattern))) do
+			local head = folder:head(file.name)
 			if head ~= "" and not head:find("\0", 1, true)
 				and not head:find("^version https://git%-lfs") then
 				found[#found + 1] = file
@@ -95,6 +112,84 @@ function M.lines(folder, name, ...)
 	folder:warn(("'%s' has %d MiB: its first %d and last %d MiB were read"):format(name,
 		file.size >> 20, HEAD_PART >> 20, TAIL_PART >> 20))
 	return ends(folder, file)
+end
+
+local NOT_SKIPPED = { "val", "Val", "VAL", "est", "EST", "dev", "Dev", "sav", "Sav", "rror", "top", "Inter",
+	"raceback", "omplete", "inish", "done", "Done" }
+
+local function is_told_apart(segment)
+	for _, word in ipairs(NOT_SKIPPED) do
+		if segment:find(word, 1, true) then
+			return true
+		end
+	end
+	return false
+end
+
+--- Leave out what lies inside a row of lines of progress: only its first and its last line matter, and
+-- a long log is little else. A line that speaks of an evaluation, a file or a fault ends the row.
+---@param iterator th.LineIterator
+---@param is_progress fun(segment: string): any?
+---@return th.LineIterator
+function M.thin(iterator, is_progress)
+	local waiting, waiting_number, after, after_number, in_row
+	return function()
+		if after then
+			local segment, number = after, after_number
+			after = nil
+			return segment, number
+		end
+		for segment, number in iterator do
+			if not is_progress(segment) or is_told_apart(segment) then
+				in_row = false
+				if not waiting then
+					return segment, number
+				end
+				local last, last_number = waiting, waiting_number
+				waiting, after, after_number = nil, segment, number
+				return last, last_number
+			elseif not in_row then
+				in_row = true
+				return segment, number
+			end
+			waiting, waiting_number = segment, number
+		end
+		local last, last_number = waiting, waiting_number
+		waiting = nil
+		return last, last_number
+	end
+end
+
+--- The first and the last segments of an iterator, `most` of each: what there is time to look at
+-- closely. What was left out between them is said with a warning.
+---@param iterator th.LineIterator
+---@param folder th.Folder for the warning
+---@param name string
+---@param most integer
+---@return th.LineIterator
+function M.bounded(iterator, folder, name, most)
+	local given, ring, count, at = 0, nil, 0, 0
+	local function fill()
+		ring = {}
+		for segment in iterator do
+			ring[count % most] = segment
+			count = count + 1
+		end
+		at = math.max(0, count - most)
+		if at > 0 then
+			folder:warn(("'%s' is long: %d of its lines, in its middle, were not read"):format(name, at))
+		end
+	end
+	return function()
+		if given < most then
+			given = given + 1
+			return iterator()
+		elseif not ring then
+			fill()
+		end
+		at = at + 1
+		return at <= count and ring[(at - 1) % most] or nil
+	end
 end
 
 local LEVELS = { DEBUG = true, INFO = true, WARNING = true, WARN = true, ERROR = true,
@@ -161,16 +256,24 @@ for word in ([[loss losses acc accuracy f1 fscore auc auroc auprc roc map ap mio
 	METRIC_WORDS[word] = true
 end
 
+local MAX_NAMES = 512
+local KNOWN_NAMES, known_count = {}, 0 -- a log has few names, and each of them often
+
 --- Does a name speak of a measured quality ("val_loss", "Acc@1", "AUC-ROC")?
 ---@param name string
 ---@return boolean
 function M.is_metric(name)
-	for word in name:lower():gsub("²", "2"):gmatch("%a[%a%d]*") do
-		if METRIC_WORDS[word] or METRIC_WORDS[word:match("^%a+")] then
-			return true
+	local known = KNOWN_NAMES[name]
+	if known == nil then
+		known = false
+		for word in name:lower():gsub("²", "2"):gmatch("%a[%a%d]*") do
+			known = known or METRIC_WORDS[word] or METRIC_WORDS[word:match("^%a+")] or false
+		end
+		if known_count < MAX_NAMES then
+			KNOWN_NAMES[name], known_count = known, known_count + 1
 		end
 	end
-	return false
+	return known
 end
 
 local NAME = "([%a][%w_@/.%%²-]*)"
@@ -190,14 +293,16 @@ end
 
 --- The name of the number before which `before` stands, and whether `:` or `=` binds them.
 local function name_before(before, words)
-	local rest, name = before:match("^(.-)" .. NAME .. "%s*[:=]%s*$")
-	if not name then
-		rest, name = before:match("^(.-)([%a][%w_@]* %([%w ]+%))%s*[:=]%s*$")
+	if before:find("[:=]%s*$") then
+		local rest, name = before:match("^(.-)" .. NAME .. "%s*[:=]%s*$")
+		if not name then
+			rest, name = before:match("^(.-)([%a][%w_@]* %([%w ]+%))%s*[:=]%s*$")
+		end
+		return name and with_qualifiers(rest, name), true
+	elseif not before:find("%a[%w_@/.%%²-]*%s+$") then
+		return nil
 	end
-	if name then
-		return with_qualifiers(rest, name), true
-	end
-	rest, name = before:match("^(.-)" .. NAME .. "%s+is%s+$")
+	local rest, name = before:match("^(.-)" .. NAME .. "%s+is%s+$")
 	if not name then
 		rest, name = before:match("^(.-)" .. NAME .. "%s+$")
 	end
@@ -216,7 +321,7 @@ local function value_of(text, message, stop)
 		return nil -- 12ms, 0:18:36, 2025/11/13
 	end
 	local percent = message:find("^%s?%%", stop)
-	return num.any((text:gsub("[.,]$", ""))), percent and "percent" or nil
+	return tonumber(text) or num.any((text:gsub("%.$", ""))), percent and "percent" or nil
 end
 
 ---@class th.LogField
@@ -233,14 +338,14 @@ local function collect(found, message, pattern, words)
 	local from = 1
 	for at, text, stop in message:gmatch(pattern) do
 		if at == 1 or not message:find("^[%w_@.]", at - 1) then
-			local name, bound = name_before(message:sub(math.max(from, at - 80), at - 1), words)
+			local name, bound = name_before(message:sub(math.max(from, at - 60), at - 1), words)
 			local value, unit
 			if name then
 				value, unit = value_of(text, message, stop)
 			end
 			if value then
 				found[#found + 1] = { name = name, value = value, unit = unit, bound = bound,
-					meter = message:find("^%s*%(%-?%d[%d.]*%)", stop) ~= nil }
+					meter = message:find("^%s*%(%s*%-?%d[%d.eE+-]*%s*%)", stop) ~= nil }
 			end
 			from = stop
 		end
@@ -276,7 +381,7 @@ end
 ---@return string
 function M.key(name, split)
 	local first = name:match("^%a+")
-	if first and M.SPLITS[first:lower()] then
+	if first and (M.SPLITS[first] or M.SPLITS[first:lower()]) then
 		return name:find("%s") and (name:lower():gsub("[%s-]+", "_")) or name
 	elseif split then
 		return split .. "_" .. name:lower():gsub("[%s-]+", "_")
@@ -307,10 +412,11 @@ function M.saved(message)
 	end
 end
 
-local FAULTS = { "CUDA out of memory", "OutOfMemoryError", "Segmentation fault", "oom%-kill",
-	"Out Of Memory", "^Bus error", "core dumped", "ChildFailedError" }
-local STOPS = { "DUE TO TIME LIMIT", "%*%*%* .*CANCELLED", "KeyboardInterrupt", "^Terminated",
-	"^Killed$", "DUE TO PREEMPTION", "SIGTERM" }
+-- Without pattern characters: such are found many times faster, and every line is asked.
+local FAULTS = { "CUDA out of memory", "OutOfMemoryError", "Segmentation fault", "oom_kill",
+	"Out Of Memory", "Bus error", "core dumped", "ChildFailedError" }
+local STOPS = { " CANCELLED ", "KeyboardInterrupt", "DUE TO ", "SIGTERM" }
+local LONE_WORDS = { Terminated = "interrupted", Killed = "interrupted" }
 
 --- A line that alone tells that the run broke off.
 ---@param message string
@@ -321,6 +427,7 @@ function M.break_off(message)
 	elseif matches_one(message, FAULTS) then
 		return "failed"
 	end
+	return LONE_WORDS[message]
 end
 
 --- Literals of the lines that `break_off` and the end of a training are told by.
@@ -342,9 +449,11 @@ function M.ending(message)
 		return nil
 	end
 	local lower = message:lower()
-	if lower:find("early[ _-]?stop") then
+	if lower:find("stop", 1, true) and lower:find("early[ _-]?stop") then
 		return not matches_one(lower, EARLY_PLANS) and "early" or nil
-	elseif matches_one(lower, REACHED) or (lower:find("%f[%a]train") and matches_one(lower, ENDED)
+	elseif not lower:find("train", 1, true) and not lower:find("reached", 1, true) then
+		return nil
+	elseif matches_one(lower, REACHED) or (matches_one(lower, ENDED) and lower:find("%f[%a]train")
 		and not matches_one(lower, NOT_ENDED)) then
 		return "done"
 	end

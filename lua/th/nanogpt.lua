@@ -281,6 +281,14 @@ local function reading_of(folder, file, run)
 	return reading
 end
 
+local MOST_LINES = 15000 -- from either end
+
+--- Is it the loss of one batch?
+local function is_batch(segment)
+	return segment:find("iter %d+: loss") or segment:find("^%d+ train ") or segment:find("train_loss:")
+		or segment:find("^s:%d+ trl")
+end
+
 ---@param folder th.Folder
 ---@return th.Reading?
 ---@return th.Error?
@@ -290,7 +298,9 @@ function M.read(folder)
 		return nil, { code = "not_a_training_record", message = "no text here reads like nanoGPT's log" }
 	end
 	local run, trace = new_run(), pylog.traceback_reader()
-	for segment in logs.lines(folder, file.name, table.unpack(M.NEEDLES)) do
+	local iterator = logs.lines(folder, file.name, table.unpack(M.NEEDLES))
+	iterator = logs.bounded(logs.thin(iterator, is_batch), folder, file.name, MOST_LINES)
+	for segment in iterator do
 		run = take_line(run, segment, trace)
 	end
 	if not run.step and not run.fault then
