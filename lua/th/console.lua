@@ -287,16 +287,12 @@ local function sources_of(reading, file)
 	return sources
 end
 
-local function base_model_of(raw)
-	for _, key in ipairs({ "_name_or_path", "model_name_or_path", "base_model", "pretrained_model" }) do
-		if type(raw[key]) == "string" and raw[key] ~= "" then
-			return raw[key]
-		end
-	end
-end
+local BASE_MODEL = { "_name_or_path", "model_name_or_path", "base_model", "pretrained_model" }
+local DATASET = { "dataset", "dataset_name", "data_path", "data_dir", "data", "train_file" }
 
-local function dataset_of(raw)
-	for _, key in ipairs({ "dataset", "dataset_name", "data_path", "data_dir", "data", "train_file" }) do
+--- The first of the settings that is a text.
+local function text_of(raw, keys)
+	for _, key in ipairs(keys) do
 		if type(raw[key]) == "string" and raw[key] ~= "" then
 			return raw[key]
 		end
@@ -327,7 +323,7 @@ local function reading_of(folder, file, run)
 		best = best_of(run), train = training_values(run), train_summary = run.summary,
 		units = next(run.units) and run.units or nil, raw_hyperparams = next(raw) and raw or nil,
 		hyperparams = next(raw) and (hparams.standard(raw)) or nil,
-		base_model = base_model_of(raw), dataset = dataset_of(raw),
+		base_model = text_of(raw, BASE_MODEL), dataset = text_of(raw, DATASET),
 		checkpoints = { last = inside(folder, run.saved),
 			best = run.best and inside(folder, run.best.checkpoint) },
 		start_time = run.start_time, end_time = run.end_time,
@@ -343,15 +339,16 @@ end
 function M.read(folder)
 	local file = choose(folder)
 	if not file then
-		return nil, { code = "not_a_training_record", message = "no text here reads like a training's log" }
+		return nil, { code = "not_a_training_record",
+			message = "no text here reads like a training's log" }
 	end
 	local raw = hparams.merge(printed_settings(folder:head(file.name)), wandb_config(folder))
 	for key, value in pairs(raw) do
 		raw[key] = value ~= json.null and value or nil
 	end
 	local iterator = logs.lines(folder, file.name, table.unpack(console_run.NEEDLES))
-	iterator = logs.bounded(logs.thin(iterator, console_run.is_progress), folder, file.name, MOST_LINES)
-	local run = console_run.read(iterator, raw)
+	iterator = logs.thin(iterator, console_run.is_progress)
+	local run = console_run.read(logs.bounded(iterator, folder, file.name, MOST_LINES), raw)
 	if not (run.epoch or run.step or run.bar or run.fault or run.logged_error or #run.dicts > 0
 		or next(final_values(run))) then
 		return nil, { code = "not_a_training_record", path = file.name,

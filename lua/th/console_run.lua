@@ -1,9 +1,9 @@
 --- One training read line by line from its console, whatever program printed it.
 --
--- Values come in three ranks: those of a summary line (`Val Acc 91.0 Val Loss 0.296`), those told in
--- prose (`Accuracy of the network on the 10000 test images: 55 %`), and those of a line that shows
--- progress (a bar, `[10/500]`, a meter `0.12 (0.34)`). Only the best rank that a run has is final.
--- A run that starts again at its first epoch is another one: the last counts.
+-- Values come in three ranks: those of a summary line (`Val Acc 91.0 Val Loss 0.296`), those told
+-- in prose (`Accuracy of the network on the 10000 test images: 55 %`), and those of a line that
+-- shows progress (a bar, `[10/500]`, a meter `0.12 (0.34)`). Only the best rank that a run has is
+-- final. A run that starts again at its first epoch is another one: the last counts.
 local hf = require("th.hf_trainer")
 local hparams = require("th.hparams")
 local lines = require("th.lines")
@@ -35,9 +35,11 @@ local M = {}
 ---@field raw table<string, any> hyperparameters that were printed
 
 --- Literals of the lines that can matter. Lua sees no others.
-M.NEEDLES = { "poch", "POCH", "tep", "ter", "loss", "Loss", "LOSS", "cc", "ACC", "val", "Val", "VAL",
-	"est", "Best", "BEST", "core", "f1", "F1", "sav", "Sav", "%|", "{'", "Namespace(", "*****", " = ",
-	"rror", "Exception", "Traceback", "Interrupt", "Exit", "rain", "nohup", table.unpack(logs.END_NEEDLES) }
+M.NEEDLES = { "poch", "POCH", "tep", "ter", "oss", "LOSS", "cc", "ACC", "val", "Val", "VAL", "est",
+	"BEST", "core", "f1", "F1", "IoU", "iou", "PSNR", "psnr", "BLEU", "bleu", "AUC", "auc", "mAP",
+	"ice", "MAE", "mae", "MSE", "mse", "WER", "wer", "ppl", "PPL", "eward", "sav", "Sav", "%|", "{'",
+	"Namespace(", "*****", " = ", "rror", "Exception", "Traceback", "Interrupt", "Exit",
+	table.unpack(logs.END_NEEDLES) }
 
 ---@param raw? table<string, any>
 ---@return th.ConsoleRun
@@ -49,7 +51,8 @@ end
 local SUMMARY, PROSE, PROGRESS = 1, 2, 3
 local STEP_LINE = 4 -- of a step within an epoch: progress, but for evaluations
 
--- Anchored where the word stands: a line is looked through for the word once, and without a pattern.
+-- Anchored where the word stands: a line is looked through for the word once, and without a
+-- pattern.
 local EPOCH_OF = { "^epochs?[%s:=#%[(]*(%d+)%s*/%s*(%d+)", "^epochs?[%s:=#%[(]*(%d+)%s+of%s+(%d+)" }
 local EPOCH = "^epoch[%s:=#%[(\"']*(%d+)%f[^%d]()"
 local TRAIN_OF, EP_OF = "^train:?%s*%[(%d+)/(%d+)%]", "%f[%w_]ep[%s:=#%[(]+(%d+)%s*/%s*(%d+)"
@@ -115,7 +118,8 @@ local function shows_progress(lower)
 	if done then
 		return done ~= total -- Keras: the last redraw of a bar is the epoch's summary
 	end
-	return lower:find("%]%s*%[%s*%d+/%d+%]") ~= nil or lower:find("[i]?[t]?ers?%s*[:=%[]*%s*%d+/%d+") ~= nil
+	return lower:find("%]%s*%[%s*%d+/%d+%]") ~= nil
+		or lower:find("iter%a*%s*[:=%[]*%s*%d+/%d+") ~= nil
 end
 
 --- The evaluations of the newest epoch, or of the newest step where the log counts no epochs.

@@ -1,5 +1,5 @@
---- fairseq's log: `| epoch 001 | loss ..` of old versions, `.. | INFO | train | epoch 001 | ..` of new
--- ones, and the lines of `--log-format json`.
+--- fairseq's log: `| epoch 001 | loss ..` of old versions, `.. | INFO | train | epoch 001 | ..`
+-- of new ones, and the lines of `--log-format json`.
 --
 -- Settings are the dict or the Namespace that the log begins with. A log that goes on from a
 -- checkpoint continues its run; one that begins again at the first epoch is another run, and the
@@ -15,8 +15,9 @@ local pylog = require("th.pylog")
 
 local M = { title = "fairseq" }
 
-M.NEEDLES = { "epoch", "fairseq", "Namespace(", "done training", "checkpoint", "Loaded", "valid", "rror",
-	"Exception", "Traceback", "Interrupt", "Exit", "patience", "stop", table.unpack(logs.END_NEEDLES) }
+M.NEEDLES = { "epoch", "fairseq", "Namespace(", "done training", "checkpoint", "Loaded", "valid",
+	"rror", "Exception", "Traceback", "Interrupt", "Exit", "patience", "stop",
+	table.unpack(logs.END_NEEDLES) }
 
 local SIGNS = { "| INFO | fairseq", "| epoch %d+%s*|.-loss", "| epoch %d+:%s+%d+ / %d+ loss",
 	"| INFO | train_inner |", "| INFO | train | [e{]", "| INFO | valid | [e{]" }
@@ -122,7 +123,8 @@ local function qualities(values)
 end
 
 local function take_validation(run, epoch, values)
-	local record = { epoch = epoch, step = math.tointeger(values.num_updates), values = qualities(values) }
+	local record = { epoch = epoch, step = math.tointeger(values.num_updates),
+		values = qualities(values) }
 	local last = run.valids[#run.valids]
 	run.step = record.step or run.step
 	for name, value in pairs(values) do

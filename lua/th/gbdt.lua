@@ -1,8 +1,9 @@
---- Consoles and logs of XGBoost, LightGBM and CatBoost, with what a script logs around them, and the
--- JSON of metrics that lies beside.
+--- Consoles and logs of XGBoost, LightGBM and CatBoost, with what a script logs around them, and
+-- the JSON of metrics that lies beside.
 --
--- Several models in one text: the last counts. A metric that the log and the JSON give differently is
--- given twice, each with its source in the name (`MAE_log`, `MAE_median_json`), and as a disagreement.
+-- Several models in one text: the last counts. A metric that the log and the JSON give
+-- differently is given twice, each with its source in the name (`MAE_log`, `MAE_median_json`),
+-- and as a disagreement.
 local gbdt_run = require("th.gbdt_run")
 local hf = require("th.hf_trainer")
 local hparams = require("th.hparams")
@@ -55,8 +56,8 @@ local function last_time(folder, file)
 	return found
 end
 
---- Of two texts the one that was written to later, by its own clock or else by its file's; of equals
--- the first.
+--- Of two texts the one that was written to later, by its own clock or else by its file's; of
+-- equals the first.
 local function is_later(folder, file, other)
 	local mine, theirs = last_time(folder, file), last_time(folder, other)
 	if mine and theirs then
@@ -119,7 +120,9 @@ local function counterpart(key, values)
 	local lower = key:lower()
 	for _, name in ipairs(metrics.sorted_keys(values)) do
 		local word = name:lower():gsub("[%s-]+", "_")
-		if lower == word or lower:sub(1, #word + 1) == word .. "_" or lower:sub(-#word - 1) == "_" .. word then
+		local framed = "_" .. word .. "_"
+		local row = "_" .. lower .. "_"
+		if row:sub(1, #framed) == framed or row:sub(-#framed) == framed then
 			return name
 		end
 	end

@@ -1,7 +1,7 @@
 --- One training of a boosting library read line by line, with what the script around it logs.
 --
--- A new model begins where the iterations begin again, a new run where the log begins again with its
--- own first message, a new block of results where a result is given again.
+-- A new model begins where the iterations begin again, a new run where the log begins again with
+-- its own first message, a new block of results where a result is given again.
 local hparams = require("th.hparams")
 local logs = require("th.logs")
 local metrics = require("th.metrics")

@@ -114,8 +114,8 @@ function M.lines(folder, name, ...)
 	return ends(folder, file)
 end
 
-local NOT_SKIPPED = { "val", "Val", "VAL", "est", "EST", "dev", "Dev", "sav", "Sav", "rror", "top", "Inter",
-	"raceback", "omplete", "inish", "done", "Done" }
+local NOT_SKIPPED = { "val", "Val", "VAL", "est", "EST", "dev", "Dev", "sav", "Sav", "rror", "top",
+	"Inter", "raceback", "omplete", "inish", "done", "Done" }
 
 local function is_told_apart(segment)
 	for _, word in ipairs(NOT_SKIPPED) do
@@ -126,8 +126,9 @@ local function is_told_apart(segment)
 	return false
 end
 
---- Leave out what lies inside a row of lines of progress: only its first and its last line matter, and
--- a long log is little else. A line that speaks of an evaluation, a file or a fault ends the row.
+--- Leave out what lies inside a row of lines of progress: only its first and its last line
+-- matter, and a long log is little else. A line that speaks of an evaluation, a file or a fault
+-- ends the row.
 ---@param iterator th.LineIterator
 ---@param is_progress fun(segment: string): any?
 ---@return th.LineIterator

@@ -1,8 +1,8 @@
 --- Logs of nanoGPT and its relatives: nanoGPT, build-nanogpt, modded-nanogpt, llm.c, litgpt, and
 -- scripts that print in their manner.
 --
--- A line belongs to a step. Evaluations (`step 250: train loss 1.9, val loss 2.1`) are told from the
--- loss of a batch (`iter 100: loss 2.3, time ..`): the former are the final metrics.
+-- A line belongs to a step. Evaluations (`step 250: train loss 1.9, val loss 2.1`) are told from
+-- the loss of a batch (`iter 100: loss 2.3, time ..`): the former are the final metrics.
 local hf = require("th.hf_trainer")
 local hparams = require("th.hparams")
 local logs = require("th.logs")
@@ -27,8 +27,8 @@ local SHORT = { tel = "val", trl = "train", eval = "eval" } -- llm.c's names of 
 local WORDS = { train = true, val = true, lr = true, loss = true, norm = true, test = true }
 local LOSSES = { "^val$", "^val_loss$", "^val loss$" }
 
-M.NEEDLES = { "iter", "step", "s:", " train ", " val ", " hella ", "loss", "HellaSwag", "done", "Overriding",
-	"Resuming", "rror", "Exception", "Traceback", "Interrupt", "Exit", " = ", "max_",
+M.NEEDLES = { "iter", "step", "s:", " train ", " val ", " hella ", "loss", "HellaSwag", "done",
+	"Overriding", "Resuming", "rror", "Exception", "Traceback", "Interrupt", "Exit", " = ", "max_",
 	table.unpack(logs.END_NEEDLES) }
 
 -- What only these programs print.
@@ -143,7 +143,8 @@ local function take_kind(run, message)
 	return true
 end
 
---- Lines that belong to the step before them: "validation loss: 10.93", "HellaSwag accuracy: ...=0.24".
+--- Lines that belong to the step before them: "validation loss: 10.93", "HellaSwag accuracy:
+-- ...=0.24".
 local function take_loose(run, message)
 	local loss = num.any(message:match("^val%a* loss:?%s+([%d.]+)$") or "")
 	local accuracy = num.any(message:match("^HellaSwag accuracy: %d+/%d+=([%d.]+)$") or "")
@@ -253,7 +254,8 @@ local function outcome_of(run, planned)
 end
 
 local function sources_of(reading, file)
-	local sources = { steps = file.name, outcome = reading.outcome and "inferred: " .. file.name or nil }
+	local sources = { steps = file.name,
+		outcome = reading.outcome and "inferred: " .. file.name or nil }
 	for name in pairs(reading.final_metrics) do
 		sources["final_metrics." .. name] = file.name
 	end

@@ -1,9 +1,9 @@
---- scikit-learn's classification report: as text in any number of digits, within a log or alone, and
--- as the dict that `output_dict=True` makes, saved as JSON.
+--- scikit-learn's classification report: as text in any number of digits, within a log or alone,
+-- and as the dict that `output_dict=True` makes, saved as JSON.
 --
--- Gives accuracy and the averages. Of several reports in a file, the one whose heading speaks of the
--- test or validation data counts; else the first, but in a log, where they follow one another in
--- time, the last.
+-- Gives accuracy and the averages. Of several reports in a file, the one whose heading speaks of
+-- the test or validation data counts; else the first, but in a log, where they follow one another
+-- in time, the last.
 local logs = require("th.logs")
 local metrics = require("th.metrics")
 local num = require("th.num")
@@ -16,8 +16,8 @@ local COLUMNS = { "precision", "recall", "f1" }
 local AVERAGES = { ["macro avg"] = "macro", ["weighted avg"] = "weighted", ["micro avg"] = "micro",
 	["samples avg"] = "samples", ["avg / total"] = "weighted" }
 
-M.NEEDLES = { "precision", "accuracy", " avg", "avg / total", "eport", "est", "rain", "alid", "poch",
-	"'macro avg'" }
+M.NEEDLES = { "precision", "accuracy", " avg", "avg / total", "eport", "est", "rain", "alid",
+	"poch", "'macro avg'" }
 
 local function has_report_text(text)
 	return text:find(HEADER) ~= nil or text:find("'macro avg': {'precision'", 1, true) ~= nil
