@@ -26,7 +26,8 @@ local function read_stage(stage, dir)
 	if not result then
 		return nil, err
 	end
-	local planned = result.planned and result.planned.pages
+	-- Stage 2 takes no optimizer steps: pages are its metric, and how far it came when it was cut off.
+	local planned = result.outcome ~= "completed" and result.planned and result.planned.pages
 	return { outcome = result.outcome, final_metrics = result.metrics,
 		steps = planned and { final = result.steps, planned = planned } or nil }
 end
