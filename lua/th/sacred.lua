@@ -145,8 +145,8 @@ local function last_values(folder)
 	return found
 end
 
---- What the program put into `_run.info`: numbers, and lists of which the last counts. Some keep the
--- steps of NAME under NAME_T.
+--- What the program put into `_run.info`: numbers, and lists of which the last counts. Some keep
+-- the steps of NAME under NAME_T.
 local function info_values(folder)
 	local info, found = pick.optional(folder, "info.json") or {}, {}
 	for name, value in pairs(info) do
