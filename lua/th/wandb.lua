@@ -54,9 +54,9 @@ local function stamp_of(run)
 		or (run:find("latest%-run$") and "99999999_999999") or ""
 end
 
---- All runs; first those with a summary, the newest before the others.
-local function find_runs(folder)
-	local seen, list, summaries = {}, {}, {}
+--- Folders of runs, and which of them have a summary.
+local function gather(folder)
+	local seen, summaries = {}, {}
 	for mark, fits in pairs(MARKS) do
 		for _, file in ipairs(folder:files("**/" .. mark)) do
 			if fits(folder:head(file.name)) then
@@ -67,6 +67,13 @@ local function find_runs(folder)
 			end
 		end
 	end
+	return seen, summaries
+end
+
+--- All runs; first those with a summary, the newest before the others.
+local function find_runs(folder)
+	local seen, summaries = gather(folder)
+	local list = {}
 	for run in pairs(seen) do
 		if not is_double(folder, run, seen) then
 			list[#list + 1] = run
