@@ -119,6 +119,7 @@ local function find_best(state, evals)
 		return nil
 	end
 	local step = num.int(checkpoint and checkpoint:match("^checkpoint%-(%d+)$"))
+		or integer(state, "best_global_step")
 	local best = { value = value, step = step, checkpoint = checkpoint,
 		path = checkpoint and state.best_model_checkpoint }
 	for pass = 1, 2 do

@@ -246,8 +246,8 @@ local function compare_metrics(reading, taken, taken_from, others, from)
 	for _, key in ipairs(metrics.sorted_keys(taken)) do
 		local other = others[key]
 		if other ~= nil and not num.agrees(taken[key], other) then
-			settings.disagree(reading, "final_metrics." .. key, taken_from[key] or taken_from.all, taken[key],
-				from, other)
+			settings.disagree(reading, "final_metrics." .. key, taken_from[key] or taken_from.all,
+				taken[key], from, other)
 		end
 	end
 end
@@ -275,15 +275,37 @@ local function add_metrics(reading, found)
 	end
 end
 
+--- What the arguments say of the metric that chose the best: its name and whether more is better.
+local function chosen_by(found, values)
+	for _, arguments in ipairs(found.arguments) do
+		local name = output.text(arguments.raw.metric_for_best_model)
+		name = name and "eval_" .. name:gsub("^eval_", "")
+		if name and values and values[name] then
+			return name, arguments.raw.greater_is_better
+		end
+	end
+end
+
+--- The best of a state. It has a value and no name; where several metrics have that value the
+--- arguments tell which was meant.
+local function declared_best(found)
+	local run, best = found.state.run, found.state.run.best
+	local values = hf.eval_at(run, best.step)
+	local name, greater = chosen_by(found, values)
+	local metric = name and values[name] == best.value and name or best.metric
+	local mode = metric and metrics.goal(metric) or nil
+	if metric == name and type(greater) == "boolean" then
+		mode = greater and "max" or "min"
+	end
+	return { metric = metric, value = best.value, mode = mode, step = best.step, epoch = best.epoch,
+		checkpoint = best.path, checkpoint_name = best.checkpoint, declared = true, values = values }
+end
+
 --- The best that the file declares, else the best of a log that cannot declare one.
 local function add_best(reading, found)
 	local run = found.state and found.state.run
-	local declared = run and run.best
-	if declared then
-		reading.best = { metric = declared.metric, value = declared.value, step = declared.step,
-			mode = declared.metric and metrics.goal(declared.metric) or nil,
-			epoch = declared.epoch, checkpoint = declared.path, declared = true,
-			checkpoint_name = declared.checkpoint, values = hf.eval_at(run, declared.step) }
+	if run and run.best then
+		reading.best = declared_best(found)
 		reading.sources.best = found.state.from .. ": best_metric"
 	elseif not run and found.log then
 		reading.best = trainer_log.best(found.log.evals)

@@ -75,6 +75,17 @@ describe("th.huggingface", function()
 				["checkpoint-30/a.bin"] = "" }).checkpoints.best)
 		end)
 
+		it("names the best metric as the arguments do where several have the value", function()
+			local files = { ["trainer_state.json"] = state(40, 40, '{"step": 20, "eval_a": 0.5, "eval_z": 0.5}')
+				:gsub('"best_metric": null', '"best_metric": 0.5, "best_global_step": 20') }
+			local plain = read(files).best
+			assert.are.same({ "eval_a", "max", 20 }, { plain.metric, plain.mode, plain.step })
+			files["args.json"] = '{"learning_rate": 0.1, "num_train_epochs": 4, '
+				.. '"metric_for_best_model": "z", "greater_is_better": false}'
+			local named = read(files).best
+			assert.are.same({ "eval_z", "min", 20 }, { named.metric, named.mode, named.step })
+		end)
+
 		it("reads the newest checkpoint when it is ahead, and says so", function()
 			local reading, _, warnings = read({ ["trainer_state.json"] = DONE,
 				["all_results.json"] = '{"eval_f1": 0.5, "eval_runtime": 1, "train_runtime": 9.5}',
