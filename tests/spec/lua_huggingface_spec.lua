@@ -76,8 +76,9 @@ describe("th.huggingface", function()
 		end)
 
 		it("names the best metric as the arguments do where several have the value", function()
-			local files = { ["trainer_state.json"] = state(40, 40, '{"step": 20, "eval_a": 0.5, "eval_z": 0.5}')
-				:gsub('"best_metric": null', '"best_metric": 0.5, "best_global_step": 20') }
+			local files = { ["trainer_state.json"] = state(40, 40, '{"step": 10, "eval_a": 0.5}, '
+				.. '{"step": 20, "eval_a": 0.5, "eval_z": 0.5}'):gsub('"best_metric": null',
+				'"best_metric": 0.5, "best_global_step": 20') }
 			local plain = read(files).best
 			assert.are.same({ "eval_a", "max", 20 }, { plain.metric, plain.mode, plain.step })
 			files["args.json"] = '{"learning_rate": 0.1, "num_train_epochs": 4, '
