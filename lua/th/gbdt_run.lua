@@ -56,7 +56,8 @@ local function values_of(text)
 	local found = {}
 	local function take(pattern)
 		for name, digits in text:gmatch(pattern) do
-			found[#found + 1] = { name, num.any((digits:gsub("%+[%d.]+$", ""))) }
+			local value = num.any((digits:gsub("%+[%d.]+$", ""))) -- of folds: mean+deviation
+			found[#found + 1] = value and { name, value }
 		end
 	end
 	take("([%w_.@-]+%-[%w_.@-]+):" .. NUMBER) -- XGBoost
@@ -70,7 +71,8 @@ local function catboost_values(text)
 	local found = {}
 	for name, digits in text:gmatch("(%a+%d*):%s+" .. NUMBER) do
 		if name == "learn" or name:find("^test%d*$") then
-			found[#found + 1] = { name, num.any(digits) }
+			local value = num.any(digits)
+			found[#found + 1] = value and { name, value }
 		end
 	end
 	return found

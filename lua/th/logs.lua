@@ -13,7 +13,7 @@ local num = require("th.num")
 local M = {}
 
 -- What one call can look at line by line within its time; of a longer log, its two ends.
-local WHOLE, HEAD_PART, TAIL_PART = 24 << 20, 1 << 20, 16 << 20
+local WHOLE, HEAD_PART, TAIL_PART = 24 << 20, 1 << 20, 6 << 20
 
 local TEXT_NAMES = { "%.log$", "%.txt$", "%.out$", "%.err$", "%.md$", "%.log%.%d+$", "%.o%d+$",
 	"%.e%d+$", "^nohup", "^stdout", "^stderr", "^log$", "%.console$" }
@@ -83,18 +83,29 @@ function M.edges(folder, name)
 	return lines.strip_ansi(head == tail and head or head .. "\n" .. tail)
 end
 
+local function has_needle(segment, needles)
+	for _, needle in ipairs(needles) do
+		if segment:find(needle, 1, true) then
+			return true
+		end
+	end
+	return #needles == 0
+end
+
 --- Lines of a long log: those of its beginning, then those of its end.
-local function ends(folder, file)
+local function ends(folder, file, needles)
 	local parts = { folder:read(file.name, 0, HEAD_PART) or "",
 		folder:read(file.name, file.size - TAIL_PART, TAIL_PART) or "" }
 	local each = lines.each(table.remove(parts, 1))
 	return function()
-		local segment, number = each()
-		while not segment and parts[1] do
-			each = lines.each(table.remove(parts, 1))
-			segment, number = each()
+		while each do
+			for segment, number in each do
+				if has_needle(segment, needles) then
+					return segment, number
+				end
+			end
+			each = parts[1] and lines.each(table.remove(parts, 1))
 		end
-		return segment, number
 	end
 end
 
@@ -111,7 +122,7 @@ function M.lines(folder, name, ...)
 	end
 	folder:warn(("'%s' has %d MiB: its first %d and last %d MiB were read"):format(name,
 		file.size >> 20, HEAD_PART >> 20, TAIL_PART >> 20))
-	return ends(folder, file)
+	return ends(folder, file, { ... })
 end
 
 local NOT_SKIPPED = { "val", "Val", "VAL", "est", "EST", "dev", "Dev", "sav", "Sav", "rror", "top",
@@ -219,7 +230,7 @@ local function prefix_part(text, pos, stamped)
 		return nil
 	end
 	return text:match("^[%w_.-]+%]()", pos) or text:match("^%([%w_./\\]+[ :]%d+%):?()", pos)
-		or text:match("^%[[%a_][%w_.]*%][%[-]?()", pos)
+		or text:match("^%[[%w_]*[._][%w_.]*%]()", pos)
 		or text:match("^[%a_][%w_.:<>]*%s+|()", pos) or text:match("^[%a_][%w_.:<>]* %-%f[%s]()", pos)
 end
 
@@ -234,7 +245,7 @@ function M.message(segment)
 	pos = pos or segment:match("^%s*()")
 	local start = pos
 	while pos do
-		start = time and segment:match("^[%s|:,-]*()", pos) or pos
+		start = time and segment:match("^[%s|:,%]-]*()", pos) or pos
 		local after, word = prefix_part(segment, start, time or level)
 		level, pos = level or word, after
 	end
@@ -437,7 +448,7 @@ M.END_NEEDLES = { "out of memory", "OutOfMemory", "Segmentation", "oom-kill", "O
 	"SIGTERM", "rain", "topp", "TOPP", "arly" }
 
 local ENDED = { "complete", "finished", "done", "successful", "ended" }
-local NOT_ENDED = { "epoch%f[^s]", "incomplete", "not ", "%d%%", "step %d", "will ", "when " }
+local NOT_ENDED = { "epoch[^s]", "incomplete", "not ", "%d%%", "step %d", "will ", "when " }
 local EARLY_PLANS = { "counter", "patience%s*[=:]", "will ", "rounds?%s*[=:]", "did not", "enable",
 	"early[ _-]?stop[%w_]*['\"]?%s*[=:]%s*%S+%s*$", "early_stop%w*['\"]?%s*[=:]", "callback" }
 local REACHED = { "max_epochs=%d+` reached", "max_steps=%d+` reached", "^training time:? %d" }
