@@ -226,7 +226,8 @@ local function take_improvement(run, message)
 	local name, text = message:match("([%w_]+) improved from %S+ to ([%d.eE+-]+%d)")
 	local value = name and num.any(text)
 	if value then
-		run.best = { name = name, value = value, epoch = run.epoch, saved = true }
+		run.best = { name = name, value = value, epoch = run.epoch, saved = true,
+			checkpoint = logs.saved(message) }
 	end
 	return value ~= nil
 end

@@ -13,7 +13,7 @@ local metrics = require("th.metrics")
 local M = { title = "gradient boosting (XGBoost, LightGBM, CatBoost)" }
 
 -- What only these libraries print.
-local LINES = { "%[%d+%]%s+[%w_.@+-]+%-[%w_.@]+:%-?%d", "%[%d+%]%s+[%w_ .-]+'s [%w_@.-]+: ",
+local LINES = { "%[%d+%]%s+[%w_.@+-]+%-[%w_.@]+:%-?%d", "%[%d+%]%s+[%w_ .-]+'s [%w_@.-]+: %-?%d+%.%d",
 	"%[LightGBM%] %[%a+%]", "%f[%d]%d+:%s+learn: ", "bestTest = ", "Stopping%. Best iteration",
 	"arly stopping[.,] [bB]est iteration is", "'s %a%w*: %d[%d.]+" }
 local LIBRARIES = { "xgboost", "lightgbm", "catboost", "xgbclassifier", "xgbregressor", "lgbm" }
@@ -136,7 +136,8 @@ local function join(run, file, beside, json_name)
 		if not name then
 			values[key] = beside[key]
 		elseif logs.agree(run.results[name], beside[key]) then
-			values[name], values[key] = nil, beside[key]
+			values[name] = nil
+			values[key] = beside[key] -- the more exact of the two
 		else
 			local mine = name .. (units[name] == "percent" and "_percent" or "") .. "_log"
 			values[name], values[mine] = nil, run.results[name]

@@ -98,7 +98,8 @@ local function take_iteration(run, step, values)
 		local value = values[#values]
 		run.declared = { metric = value[1], value = value[2], step = step }
 		return run
-	elseif run.declared and run.declared.step == step then
+	elseif run.declared and run.declared.step == step
+		and run.declared.value == values[#values][2] then
 		return run -- R prints the best iteration once more
 	end
 	if run.last and step <= run.last then
