@@ -184,30 +184,62 @@ local function dict_records(run)
 	return records
 end
 
---- Which value of the evaluations is the one that the log declared?
-local function declared_name(run, best)
-	local at
-	for _, record in ipairs(run.history) do
-		at = record.epoch == best.epoch and record.values or at
-	end
-	for _, name in ipairs(metrics.sorted_keys(at or {})) do
-		if best.value and logs.agree(at[name], best.value) then
-			return name, at
+local function name_of_value(values, value)
+	for _, name in ipairs(metrics.sorted_keys(values)) do
+		if logs.agree(values[name], value) then
+			return name
 		end
 	end
-	return nil, at
+end
+
+--- The evaluation in which the declared value stands: of the epoch that was marked, else the first.
+local function find_value(run, best)
+	local at, elsewhere, name
+	for _, record in ipairs(run.history) do
+		local found = best.value and name_of_value(record.values, best.value)
+		if record.epoch == best.epoch then
+			at, name = record, found
+		elseif found and not elsewhere then
+			elsewhere = record
+		end
+	end
+	if elsewhere and not name then
+		return elsewhere, name_of_value(elsewhere.values, best.value)
+	end
+	return at, name
+end
+
+--- The metric in which a marked epoch is the best of all: a loss before others.
+local function excelling(run, at)
+	local names = metrics.sorted_keys(at.values)
+	table.sort(names, function(a, b)
+		local one, two = a:find("loss") ~= nil, b:find("loss") ~= nil
+		return one == two and a < b or one and not two
+	end)
+	for _, name in ipairs(names) do
+		local goal, excels = metrics.goal(name), true
+		for _, record in ipairs(run.history) do
+			local value = record.values[name]
+			excels = excels and not (value and metrics.better(value, at.values[name], goal))
+		end
+		if excels then
+			return name
+		end
+	end
+	return judged_by(metrics.sorted_keys(at.values))
 end
 
 local function declared_best(run)
 	local best = run.best
-	local name, at = declared_name(run, best)
-	local metric = name or best.name or judged_by(metrics.sorted_keys(at or {}))
-	local value = best.value or (at and metric and at[metric])
+	local at, name = find_value(run, best)
+	local metric = name or best.name or (at and excelling(run, at))
+	local value = best.value or (at and metric and at.values[metric])
 	if not metric or not value then
 		return nil
 	end
-	return { metric = metric, value = value, mode = metrics.goal(metric), epoch = best.epoch,
-		unit = best.unit or run.units[metric], checkpoint = best.checkpoint, values = at,
+	return { metric = metric, value = value, mode = metrics.goal(metric),
+		epoch = name and at.epoch or best.epoch, values = at and at.values,
+		unit = best.unit or run.units[metric], checkpoint = best.checkpoint,
 		checkpoint_name = hf.basename(best.checkpoint), declared = true }
 end
 

@@ -191,14 +191,25 @@ local function take_best(run, field)
 	return true
 end
 
+--- How often each name stands in a line: `Train Loss: 1, Acc: 2 | Val Loss: 3, Acc: 4`.
+local function counts_of(fields)
+	local counts = {}
+	for _, field in ipairs(fields) do
+		counts[field.name] = (counts[field.name] or 0) + 1
+	end
+	return counts
+end
+
 local function take_fields(run, message, rank)
-	local split = split_of(message)
+	local fields, split = logs.fields(message), split_of(message)
+	local counts, near = counts_of(fields), nil -- the split of the value before
 	local starred = message:find("^%*%s+Acc") ~= nil -- ImageNet's example closes its evaluation so
-	for _, field in ipairs(logs.fields(message)) do
-		local first = field.name:match("^%a+") or ""
-		if not take_best(run, field)
-			and (logs.is_metric(field.name) or logs.SPLITS[first:lower()]) then
-			take_field(run, field, rank, split, starred)
+	for _, field in ipairs(fields) do
+		local first = (field.name:match("^%a+") or ""):lower()
+		near = logs.SPLITS[first] and first or near
+		if not take_best(run, field) and (logs.is_metric(field.name) or logs.SPLITS[first]) then
+			local of = split or (counts[field.name] > 1 and near) or nil
+			take_field(run, field, rank, of, starred or (near and M.is_evaluation(near)))
 		end
 	end
 end
@@ -232,13 +243,14 @@ local function take_improvement(run, message)
 	return value ~= nil
 end
 
-local function take_saved(run, message)
+--- A saved file; one that is called the best, and "Save best model!", mark the epoch as the best.
+local function take_saved(run, message, lower)
 	local path = logs.saved(message)
-	if not path then
+	if not path and not (lower:find("best", 1, true) and lower:find("%f[%a]sav")) then
 		return
 	end
-	run.saved = path
-	if hf.basename(path):lower():find("best") or message:lower():find("best") then
+	run.saved = path or run.saved
+	if lower:find("best", 1, true) then
 		run.best = run.best or {}
 		run.best.checkpoint = path
 		if run.best.epoch ~= run.epoch then
@@ -302,7 +314,7 @@ local function take_plain(run, message)
 	if lower:find("end[ -]of[ -]epoch") or (epoch and lower:find("complete")) then
 		run.epoch_done = true
 	end
-	take_saved(run, message)
+	take_saved(run, message, lower)
 	if take_improvement(run, message) or take_prose(run, message) then
 		return run
 	end

@@ -13,7 +13,8 @@ local metrics = require("th.metrics")
 local M = { title = "gradient boosting (XGBoost, LightGBM, CatBoost)" }
 
 -- What only these libraries print.
-local LINES = { "%[%d+%]%s+[%w_.@+-]+%-[%w_.@]+:%-?%d", "%[%d+%]%s+[%w_ .-]+'s [%w_@.-]+: %-?%d+%.%d",
+local LINES = { "%[%d+%]%s+[%w_.@+-]+%-[%w_.@]+:%-?%d",
+	"%[%d+%]%s+[%w_ .-]+'s [%w_@.-]+: %-?%d+%.%d",
 	"%[LightGBM%] %[%a+%]", "%f[%d]%d+:%s+learn: ", "bestTest = ", "Stopping%. Best iteration",
 	"arly stopping[.,] [bB]est iteration is", "'s %a%w*: %d[%d.]+" }
 local LIBRARIES = { "xgboost", "lightgbm", "catboost", "xgbclassifier", "xgbregressor", "lgbm" }

@@ -92,6 +92,19 @@ local function iteration_of(message)
 	return num.int(step), rest and catboost_values(rest) or {}
 end
 
+--- Does the line go on with the newest iteration? LightGBM's program prints a line for each metric.
+local function goes_on(run, step, values)
+	if step ~= run.last then
+		return false
+	end
+	for _, name in ipairs(run.order) do
+		if name == values[1][1] then
+			return false
+		end
+	end
+	return true
+end
+
 local function take_iteration(run, step, values)
 	if run.awaits_best then
 		run.awaits_best = nil
@@ -102,11 +115,12 @@ local function take_iteration(run, step, values)
 		and run.declared.value == values[#values][2] then
 		return run -- R prints the best iteration once more
 	end
-	if run.last and step <= run.last then
+	local same = goes_on(run, step, values)
+	if run.last and step <= run.last and not same then
 		run = new_run(run.raw)
 	end
 	run.first, run.last = run.first or step, step
-	run.order, run.fault, run.stopped = {}, nil, nil
+	run.order, run.fault, run.stopped = same and run.order or {}, nil, nil
 	for _, value in ipairs(values) do
 		local name, number = value[1], value[2]
 		run.values[name] = number

@@ -129,6 +129,26 @@ describe("th.console", function()
 		assert.are.equal("percent", reading.units.val_acc)
 	end)
 
+	it("gives a name that a line has twice the split before it", function()
+		local reading = assert(read("Epoch 1/1 - Train Loss: 0.5, Acc: 0.85 | Val Loss: 0.6, Acc: 0.83\n"))
+		assert.are.same({ train_loss = 0.5, train_acc = 0.85, val_loss = 0.6, val_acc = 0.83 },
+			reading.final_metrics)
+	end)
+
+	it("judges a marked epoch by the metric in which it is the best", function()
+		local reading = assert(read("Epoch: 1, dev loss: 4.0, f1 score: 0.5\nEpoch: 2, dev loss: 5.0, "
+			.. "f1 score: 0.75\n--------Save best model!--------\nEpoch: 3, dev loss: 6.0, f1 score: 0.6\n"))
+		assert.are.same({ "f1 score", 0.75, 2 }, { reading.best.metric, reading.best.value,
+			reading.best.epoch })
+	end)
+
+	it("finds the epoch of a best value that is told at the end", function()
+		local reading = assert(read("Epoch 1/2 - Val Loss: 1.25\nEpoch 2/2 - Val Loss: 1.5\n"
+			.. "Training completed! Best validation loss: 1.25\n"))
+		assert.are.same({ "val_loss", 1.25, 1, true }, { reading.best.metric, reading.best.value,
+			reading.best.epoch, reading.best.declared })
+	end)
+
 	it("takes settings of wandb and says what its summary has differently", function()
 		local reading = assert(read("Epoch 1/1 val_loss: 0.296 acc: 0.5\n", {
 			["config.yaml"] = "wandb_version: 1\nlearning_rate:\n  desc: null\n  value: 0.01\n"

@@ -41,9 +41,12 @@ describe("th.gbdt", function()
 	it("reads the one-line forms and LightGBM's own program", function()
 		local short = assert(read("[50]\tvalid-rmse:3.6\nStopping. Best iteration: [57]\n"))
 		assert.are.same({ 57, 3.6 }, { short.best.step, short.final_metrics["valid-rmse"] })
-		local cli = assert(read("[LightGBM] [Info] Iteration:1, valid_1 auc : 0.6\n"
-			.. "[LightGBM] [Info] Iteration:2, valid_1 auc : 0.7\n"))
-		assert.are.same({ ["valid_1's auc"] = 0.7 }, cli.final_metrics)
+		local line = "[LightGBM] [Info] Iteration:%d, training l2 : 0.5\n"
+			.. "[LightGBM] [Info] Iteration:%d, valid_1 auc : 0.%d\n"
+		local cli = assert(read(line:format(1, 1, 9) .. line:format(2, 2, 7)
+			.. "[LightGBM] [Info] Finished training\n"))
+		assert.are.same({ ["training's l2"] = 0.5, ["valid_1's auc"] = 0.7 }, cli.final_metrics)
+		assert.are.same({ "completed", 0.9, 1 }, { cli.outcome, cli.best.value, cli.best.step })
 	end)
 
 	it("reads CatBoost", function()

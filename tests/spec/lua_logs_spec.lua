@@ -145,6 +145,17 @@ describe("th.logs", function()
 		assert.is_truthy(warnings[1]:find("its first 1 and last 6 MiB were read", 1, true))
 	end)
 
+	it("shows both edges of a file, once when it is short", function()
+		local text = "first\n" .. ("x"):rep(9000) .. "\nlast\n"
+		texts.folder({ ["a.log"] = text, ["b.log"] = "short\27[0m\n" }, function(folder)
+			local edges = logs.edges(folder, "a.log")
+			assert.is_truthy(edges:find("^first\n") and edges:find("\nlast\n$"))
+			assert.is_true(#edges < #text)
+			assert.are.equal("short\n", logs.edges(folder, "b.log"))
+			assert.are.equal("", folder:tail("none.log"))
+		end)
+	end)
+
 	it("looks into texts that may be logs, and not into others", function()
 		local console = require("th.console")
 		local log = "Epoch 1/2 loss: 0.5 acc: 0.5\n"

@@ -43,14 +43,23 @@ function M.read(reader, files)
 	return reading, err, warnings
 end
 
+--- Let `use` work on the folder of these files.
+---@param files table<string, string>
+---@param use fun(folder: th.Folder)
+function M.folder(files, use)
+	within(files, function(dir)
+		use(readings.folder(dir))
+	end)
+end
+
 --- Does a reader know these files?
 ---@param reader th.Reader
 ---@param files table<string, string>
 ---@return th.Recognised?
 function M.recognise(reader, files)
 	local known
-	within(files, function(dir)
-		known = reader.recognise(readings.folder(dir))
+	M.folder(files, function(folder)
+		known = reader.recognise(folder)
 	end)
 	return known
 end
