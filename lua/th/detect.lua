@@ -43,6 +43,8 @@ local M = {}
 ---@field best th.Best?
 ---@field train table<string, number>? last values of the training itself (loss, learning rate)
 ---@field train_summary table<string, number>? what the trainer says when it ends
+---@field last_loss number? the last training loss, where the source tells it by itself
+---@field model { tensors: integer?, parameters: integer?, dtypes: table<string, integer>? }?
 ---@field raw_hyperparams table<string, any>? as the source has them
 ---@field hyperparams table<string, any>? under the standard names of th.hparams
 ---@field base_model string?

@@ -168,6 +168,23 @@ local function fault_of(console)
 	end
 end
 
+--- Did the longest bar, the training's, come to its end?
+local function bar_is_full(console)
+	local longest = 0
+	for total in pairs(console.bars) do
+		longest = math.max(longest, total)
+	end
+	return longest > 0 and console.bars[longest] >= longest
+end
+
+--- The word of a log that has no fault.
+local function word_of(console)
+	if console.trained then
+		return "completed"
+	end
+	return not bar_is_full(console) and "interrupted" or nil -- full: its summary may be elsewhere
+end
+
 local function known_outcome(found, predict_only)
 	if found.state then
 		local from = ended_in_results(found)
@@ -180,9 +197,7 @@ local function known_outcome(found, predict_only)
 		local from = found.results[1] and found.results[1].from or "trainer_log.jsonl"
 		return "predict_only", "inferred: " .. from .. ": nothing of a training"
 	elseif console_counts(found) and #found.results == 0 and not found.log then
-		local console = found.console
-		local word = console.trained and "completed" or "interrupted"
-		return word, "inferred: " .. found.console_name .. ": train_runtime"
+		return word_of(found.console), "inferred: " .. found.console_name .. ": train_runtime"
 	end
 end
 

@@ -1,12 +1,12 @@
 local console = require("th.console")
-local texts = require("support.texts")
+local leavings = require("support.leavings")
 
 local function read(text, others)
 	local files = { ["train.log"] = text }
 	for name, other in pairs(others or {}) do
 		files[name] = other
 	end
-	return texts.read(console, files)
+	return leavings.read(console, files)
 end
 
 describe("th.console", function()
@@ -174,15 +174,15 @@ describe("th.console", function()
 	it("knows no other program's texts", function()
 		for _, text in ipairs({ "GET /index.html 200 12ms\nGET /epoch 404\n", "Step 3/12 : RUN make\n",
 			"2024-01-01 00:00:00 INFO block 17 accepted\n", "loss of signal\n", "a,b\n1,2\n" }) do
-			assert.is_nil(texts.recognise(console, { ["app.log"] = text }), text)
-			local reading, err = texts.read(console, { ["app.log"] = text })
+			assert.is_nil(leavings.recognise(console, { ["app.log"] = text }), text)
+			local reading, err = leavings.read(console, { ["app.log"] = text })
 			assert.is_nil(reading)
 			assert.are.equal("not_a_training_record", err.code)
 		end
 	end)
 
 	it("is a guess beside a framework's own reader", function()
-		local known = texts.recognise(console, { ["train.log"] = "Epoch 1/2 loss: 0.5 acc: 0.5\n" })
+		local known = leavings.recognise(console, { ["train.log"] = "Epoch 1/2 loss: 0.5 acc: 0.5\n" })
 		assert.is_true(known.score <= 30)
 		assert.is_truthy(known.why:find("'train.log'", 1, true))
 	end)

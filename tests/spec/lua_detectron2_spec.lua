@@ -1,5 +1,5 @@
 local detectron2 = require("th.detectron2")
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 
 local function train(iteration, loss)
 	return ('{"data_time": 0.1, "eta_seconds": 9.5, "fast_rcnn/cls_accuracy": 0.5, "iteration": %d, '
@@ -12,7 +12,7 @@ local function eval(iteration, ap, more)
 end
 
 local function read(files)
-	return leftovers.read(detectron2, files)
+	return leavings.told(detectron2, files)
 end
 
 local function read_lines(...)
@@ -119,7 +119,7 @@ describe("th.detectron2", function()
 
 	it("does not know other programs' metrics.json", function()
 		for _, text in ipairs({ '{"accuracy": 0.5}\n', '{"iteration": 5}\n', "[1]", "x" }) do
-			assert.is_nil(leftovers.score(detectron2, { ["metrics.json"] = text }))
+			assert.is_nil(leavings.score(detectron2, { ["metrics.json"] = text }))
 			local reading, err = read({ ["metrics.json"] = text })
 			assert.is_nil(reading)
 			assert.are.equal("not_a_training_record", err.code)
@@ -127,11 +127,11 @@ describe("th.detectron2", function()
 	end)
 
 	it("survives broken files", function()
-		local outcomes = leftovers.damaged(detectron2, { ["metrics.json"] = train(19, 1) },
+		local outcomes = leavings.damaged(detectron2, { ["metrics.json"] = train(19, 1) },
 			"metrics.json")
 		assert.are.equal("lfs_pointer", outcomes.pointer.code)
 		assert.are.equal("bad_text", outcomes.binary.code)
-		local config = leftovers.damaged(detectron2, { ["metrics.json"] = train(19, 1),
+		local config = leavings.damaged(detectron2, { ["metrics.json"] = train(19, 1),
 			["config.yaml"] = "SOLVER: [1]\nDATASETS: 3\nSEED: x\n" }, "config.yaml")
 		assert.are.equal("read", config.binary)
 	end)

@@ -1,5 +1,5 @@
 local dvc = require("th.dvc")
-local left = require "support.left"
+local leavings = require "support.leavings"
 
 local LOCK = [[
 schema: '2.0'
@@ -42,7 +42,7 @@ stages:
 ]]
 
 local function read(texts)
-	return left.read(dvc, texts)
+	return leavings.read(dvc, texts)
 end
 
 describe("th.dvc", function()
@@ -139,17 +139,17 @@ describe("th.dvc", function()
 	it("is as sure as the files make it", function()
 		for score, texts in pairs { [85] = { ["dvclive/metrics.json"] = "{}" },
 			[75] = { ["dvc.lock"] = LOCK }, [60] = { ["dvc.yaml"] = "stages:\n  a:\n    cmd: x\n" } } do
-			assert.are.equal(score, left.recognise(dvc, texts).score)
+			assert.are.equal(score, leavings.recognise(dvc, texts).score)
 		end
-		assert.are.equal(75, left.recognise(dvc, { ["dvc.lock"] = "train:\n  cmd: x\n" }).score)
-		assert.are.equal(75, left.recognise(dvc, { ["dvclive.json"] = "{}" }).score)
-		assert.are.equal(85, left.recognise(dvc, { ["plots/metrics/a.tsv"] = "" }).score)
+		assert.are.equal(75, leavings.recognise(dvc, { ["dvc.lock"] = "train:\n  cmd: x\n" }).score)
+		assert.are.equal(75, leavings.recognise(dvc, { ["dvclive.json"] = "{}" }).score)
+		assert.are.equal(85, leavings.recognise(dvc, { ["plots/metrics/a.tsv"] = "" }).score)
 	end)
 
 	it("does not answer for another's files", function()
 		for _, texts in ipairs { { ["metrics.json"] = '{"acc": 1}', ["report.md"] = "" }, { ["params.yaml"] = "lr: 1\n" },
 			{ ["dvc.lock"] = "version https://git-lfs.github.com/spec/v1\n" }, { ["dvc.yaml"] = "x\n" } } do
-			assert.is_nil(left.recognise(dvc, texts))
+			assert.is_nil(leavings.recognise(dvc, texts))
 		end
 		local reading, err = read { ["metrics.json"] = '{"acc": 1}' }
 		assert.is_nil(reading)

@@ -1,8 +1,8 @@
 local fairseq = require("th.fairseq")
-local texts = require("support.texts")
+local leavings = require("support.leavings")
 
 local function read(text)
-	return texts.read(fairseq, { ["train.log"] = text })
+	return leavings.read(fairseq, { ["train.log"] = text })
 end
 
 local OLD = "Namespace(arch='transformer', data=['data-bin/x'], lr=[0.25], max_epoch=2, max_update=0)\n"
@@ -73,7 +73,7 @@ describe("th.fairseq", function()
 
 	it("knows no other program's texts", function()
 		for _, text in ipairs({ "| epoch | loss |\n|---|---|\n| 1 | 2 |\n", "Epoch 1 | loss 0.5\n" }) do
-			assert.is_nil(texts.recognise(fairseq, { ["train.log"] = text }))
+			assert.is_nil(leavings.recognise(fairseq, { ["train.log"] = text }))
 			local reading, err = read(text)
 			assert.is_nil(reading)
 			assert.are.equal("not_a_training_record", err.code)

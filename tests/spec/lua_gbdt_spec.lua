@@ -1,12 +1,12 @@
 local gbdt = require("th.gbdt")
-local texts = require("support.texts")
+local leavings = require("support.leavings")
 
 local function read(text, others)
 	local files = { ["xgb.log"] = text }
 	for name, other in pairs(others or {}) do
 		files[name] = other
 	end
-	return texts.read(gbdt, files)
+	return leavings.read(gbdt, files)
 end
 
 describe("th.gbdt", function()
@@ -112,7 +112,7 @@ describe("th.gbdt", function()
 
 	it("knows no other program's texts, and survives a broken JSON", function()
 		for _, text in ipairs({ "[10] connected to host-a:8080\n", "[1] it's late: 5\n", "Epoch 1 loss: 3\n" }) do
-			assert.is_nil(texts.recognise(gbdt, { ["app.log"] = text }), text)
+			assert.is_nil(leavings.recognise(gbdt, { ["app.log"] = text }), text)
 		end
 		local reading, _, warnings = read("[1]\ttrain-rmse:0.5\n", { ["metrics.json"] = "{" })
 		assert.are.same({ ["train-rmse"] = 0.5 }, reading.final_metrics)

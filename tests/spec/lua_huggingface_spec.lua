@@ -364,6 +364,15 @@ describe("th.huggingface", function()
 			end
 		end)
 
+		it("does not call a training interrupted whose bar is full", function()
+			local function outcome(done)
+				return read({ ["train.log"] = PRINTED .. (" 9%%|#   | %d/40 [01:12<30:21,  3.21it/s]\n")
+					:format(done) }).outcome
+			end
+			assert.are.equal("interrupted", outcome(39))
+			assert.is_nil(outcome(40)) -- where it ended, its summary may have gone elsewhere
+		end)
+
 		it("counts its last run only", function()
 			local reading = read({ ["train.log"] = "***** Running training *****\n" .. PRINTED .. ENDED
 				.. "***** Running training *****\n{'loss': 0.1, 'epoch': 0.5}\n" })

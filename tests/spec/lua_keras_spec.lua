@@ -1,11 +1,11 @@
 local json = require("th.json")
 local keras = require("th.keras")
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 
 local CSV = "epoch,accuracy,loss,val_accuracy,val_loss\n0,0.5,1.0,0.4,1.25\n1,0.6,0.9,0.5,1.5\n"
 
 local function read(files)
-	return leftovers.read(keras, files)
+	return leavings.told(keras, files)
 end
 
 describe("th.keras", function()
@@ -30,7 +30,7 @@ describe("th.keras", function()
 			local reading = assert(read({ ["log.csv"] = change(CSV) }))
 			assert.are.equal(1.5, reading.final_metrics.val_loss)
 			assert.are.equal(2, reading.epochs.final)
-			assert.are.equal(70, leftovers.score(keras, { ["log.csv"] = change(CSV) }))
+			assert.are.equal(70, leavings.score(keras, { ["log.csv"] = change(CSV) }))
 		end)
 	end
 
@@ -116,7 +116,7 @@ describe("th.keras", function()
 	it("does not know a history in another framework's words", function()
 		for _, text in ipairs({ '{"train_loss": [1.0], "val_loss": [2.0]}',
 			'[{"epoch": 1, "train_loss": 1.0, "val_loss": 2.0}]' }) do
-			assert.is_nil(leftovers.score(keras, { ["history.json"] = text }))
+			assert.is_nil(leavings.score(keras, { ["history.json"] = text }))
 		end
 		local reading, err = read({ ["history.json"] = '{"val_loss": [1.0], "train_loss": [2.0]}' })
 		assert.is_nil(reading)
@@ -128,7 +128,7 @@ describe("th.keras", function()
 		assert.is_nil(reading)
 		assert.are.equal("pickle", err.code)
 		assert.matches("pickle", err.message)
-		assert.are.equal(20, (leftovers.score(keras, { ["my_history.pkl"] = "\x80\x04" })))
+		assert.are.equal(20, (leavings.score(keras, { ["my_history.pkl"] = "\x80\x04" })))
 	end)
 
 	for name, text in pairs({
@@ -139,13 +139,13 @@ describe("th.keras", function()
 		["YOLO's results"] = "epoch,loss,train/box_loss,metrics/mAP50(B)\n0,1,2,3\n",
 	}) do
 		it("does not know " .. name, function()
-			assert.is_nil(leftovers.score(keras, { ["training_log.csv"] = text }))
+			assert.is_nil(leavings.score(keras, { ["training_log.csv"] = text }))
 			assert.are.equal("not_a_training_record", select(2, read({ ["log.csv"] = text })).code)
 		end)
 	end
 
 	it("does not know a browser's or a chat's history.json", function()
-		assert.is_nil(leftovers.score(keras, { ["history.json"] = '[{"url": "x", "visited": 3}]' }))
+		assert.is_nil(leavings.score(keras, { ["history.json"] = '[{"url": "x", "visited": 3}]' }))
 	end)
 
 	it("finds the saved models by their names", function()
@@ -156,8 +156,8 @@ describe("th.keras", function()
 	end)
 
 	it("survives broken files", function()
-		leftovers.damaged(keras, { ["log.csv"] = CSV }, "log.csv")
-		leftovers.damaged(keras, { ["history.json"] = '{"loss": [1, 2], "val_loss": [1, {}]}' },
+		leavings.damaged(keras, { ["log.csv"] = CSV }, "log.csv")
+		leavings.damaged(keras, { ["history.json"] = '{"loss": [1, 2], "val_loss": [1, {}]}' },
 			"history.json")
 		assert.are.equal("no_data",
 			select(2, read({ ["log.csv"] = CSV:match("^[^\n]*\n") })).code)

@@ -1,10 +1,10 @@
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 local lightning = require("th.lightning")
 
 local CSV = "epoch,step,train_loss,val_loss\n0,9,1.5,\n0,9,,1.25\n1,19,1.0,\n1,19,,1.5\n"
 
 local function read(files)
-	return leftovers.read(lightning, files)
+	return leavings.told(lightning, files)
 end
 
 describe("th.lightning", function()
@@ -80,7 +80,7 @@ describe("th.lightning", function()
 		local reading, _, warnings = read(files)
 		assert.are.equal("lightning_logs/version_2", reading.run)
 		assert.matches("2 runs", warnings)
-		local score, known = leftovers.score(lightning, files)
+		local score, known = leavings.score(lightning, files)
 		assert.are.equal(90, score)
 		assert.are.same({ "lightning_logs/version_2", "lightning_logs/version_10" }, known.runs)
 	end)
@@ -104,16 +104,16 @@ describe("th.lightning", function()
 	end)
 
 	it("does not know another program's metrics.csv", function()
-		assert.is_nil(leftovers.score(lightning, { ["metrics.csv"] = "name,value\nacc,0.5\n" }))
+		assert.is_nil(leavings.score(lightning, { ["metrics.csv"] = "name,value\nacc,0.5\n" }))
 		local reading, err = read({ ["metrics.csv"] = "name,value\nacc,0.5\n" })
 		assert.is_nil(reading)
 		assert.are.equal("not_a_training_record", err.code)
 	end)
 
 	it("survives broken files", function()
-		local outcomes = leftovers.damaged(lightning, { ["metrics.csv"] = CSV }, "metrics.csv")
+		local outcomes = leavings.damaged(lightning, { ["metrics.csv"] = CSV }, "metrics.csv")
 		assert.are.equal("not_a_training_record", outcomes.empty.code)
-		local hparams = leftovers.damaged(lightning, { ["metrics.csv"] = CSV,
+		local hparams = leavings.damaged(lightning, { ["metrics.csv"] = CSV,
 			["hparams.yaml"] = "lr: 0.1\nopt: {a: [1, 2]}\n" }, "hparams.yaml")
 		assert.are.equal("read", hparams.cut)
 		assert.are.equal("read", hparams.binary)

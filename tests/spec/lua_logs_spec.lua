@@ -1,6 +1,6 @@
 local lines = require("th.lines")
 local logs = require("th.logs")
-local texts = require("support.texts")
+local leavings = require("support.leavings")
 
 local function values_of(message, words)
 	local out = {}
@@ -139,7 +139,7 @@ describe("th.logs", function()
 	it("reads a log of over 24 MiB at both of its ends, and says so", function()
 		local filler = ("x"):rep(99) .. "\n"
 		local big = "Epoch 1/2 loss: 0.5\n" .. filler:rep(260000) .. "Epoch 2/2 loss: 0.25\n"
-		local reading, _, warnings = texts.read(require("th.console"), { ["train.log"] = big })
+		local reading, _, warnings = leavings.read(require("th.console"), { ["train.log"] = big })
 		assert.are.same({ loss = 0.25 }, reading.final_metrics)
 		assert.are.same({ final = 2, planned = 2 }, reading.epochs)
 		assert.is_truthy(warnings[1]:find("its first 1 and last 6 MiB were read", 1, true))
@@ -147,7 +147,7 @@ describe("th.logs", function()
 
 	it("shows both edges of a file, once when it is short", function()
 		local text = "first\n" .. ("x"):rep(9000) .. "\nlast\n"
-		texts.folder({ ["a.log"] = text, ["b.log"] = "short\27[0m\n" }, function(folder)
+		leavings.folder({ ["a.log"] = text, ["b.log"] = "short\27[0m\n" }, function(folder)
 			local edges = logs.edges(folder, "a.log")
 			assert.is_truthy(edges:find("^first\n") and edges:find("\nlast\n$"))
 			assert.is_true(#edges < #text)
@@ -161,14 +161,14 @@ describe("th.logs", function()
 		local log = "Epoch 1/2 loss: 0.5 acc: 0.5\n"
 		for _, name in ipairs({ "train.log", "nohup.out", "slurm-123.out", "log.txt", "job.o123",
 			"notes.md", "logs/a.log" }) do
-			assert.is_truthy(texts.recognise(console, { [name] = log }), name)
+			assert.is_truthy(leavings.recognise(console, { [name] = log }), name)
 		end
 		for _, name in ipairs({ "README.md", "requirements.txt", "LICENSE.txt", "train.py" }) do
-			assert.is_nil(texts.recognise(console, { [name] = log }), name)
+			assert.is_nil(leavings.recognise(console, { [name] = log }), name)
 		end
-		assert.is_nil(texts.recognise(console, { ["train.log"] = "\0\1" .. log }))
-		assert.is_nil(texts.recognise(console, { ["train.log"] = "" }))
-		assert.is_nil(texts.recognise(console,
+		assert.is_nil(leavings.recognise(console, { ["train.log"] = "\0\1" .. log }))
+		assert.is_nil(leavings.recognise(console, { ["train.log"] = "" }))
+		assert.is_nil(leavings.recognise(console,
 			{ ["train.log"] = "version https://git-lfs.github.com/spec/v1\noid sha256:a\n" .. log }))
 	end)
 end)

@@ -1,4 +1,4 @@
-local left = require "support.left"
+local leavings = require "support.leavings"
 local mlflow = require("th.mlflow")
 
 local A, B, C = ("a"):rep(32), ("b"):rep(32), ("c"):rep(32)
@@ -17,7 +17,7 @@ local function meta(fields)
 end
 
 local function read(texts)
-	return left.read(mlflow, texts)
+	return leavings.read(mlflow, texts)
 end
 
 describe("th.mlflow", function()
@@ -114,7 +114,7 @@ describe("th.mlflow", function()
 			["mlruns/2/models/m-" .. A .. "/tags/mlflow.user"] = "me",
 			["mlruns/models/best/version-1/meta.yaml"] = "run_id: x\nversion: 1\nsource: y\n",
 			["mlruns/2/meta.yaml"] = "experiment_id: '2'\nartifact_location: x\nname: two\n" }
-		local known = left.recognise(mlflow, texts)
+		local known = leavings.recognise(mlflow, texts)
 		assert.are.same({ "mlruns/2/" .. C, "mlruns/10/" .. A, "mlruns/2/" .. A, "mlruns/2/" .. B },
 			known.runs)
 		assert.are.same({ ["val/metrics/f1"] = 0.3 }, read(texts).final_metrics)
@@ -122,7 +122,7 @@ describe("th.mlflow", function()
 
 	it("reads a run whose meta.yaml did not come along", function()
 		local texts = { ["0/" .. A .. "/tags/mlflow.runName"] = "x", ["0/" .. A .. "/metrics/f1"] = "1 2 0" }
-		assert.are.same({ "0/" .. A }, left.recognise(mlflow, texts).runs)
+		assert.are.same({ "0/" .. A }, leavings.recognise(mlflow, texts).runs)
 		local reading, _, warnings = read(texts)
 		assert.is_nil(reading.outcome)
 		assert.are.same({ f1 = 2 }, reading.final_metrics)
@@ -138,7 +138,7 @@ describe("th.mlflow", function()
 	it("does not answer for what is no run", function()
 		for _, texts in ipairs { { ["meta.yaml"] = "name: x\nrun_id: 3\n" }, { ["metrics/loss"] = "1 2 3" },
 			{ ["params/lr"] = "1" }, { ["meta.yaml"] = "version https://git-lfs.github.com/spec/v1\n" } } do
-			assert.is_nil(left.recognise(mlflow, texts))
+			assert.is_nil(leavings.recognise(mlflow, texts))
 			local reading, err = read(texts)
 			assert.is_nil(reading)
 			assert.are.equal("not_a_training_record", err.code)

@@ -1,4 +1,4 @@
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 local mmdet = require("th.mmdet")
 
 local CONFIG = "dataset_type = 'CocoDataset'\\ndata_root = 'data/coco/'\\ndata = dict(\\n"
@@ -24,7 +24,7 @@ end
 local FIRST, SECOND = "20200101_000000.log.json", "20200102_000000.log.json"
 
 local function read(files)
-	return leftovers.read(mmdet, files)
+	return leavings.told(mmdet, files)
 end
 
 describe("th.mmdet", function()
@@ -150,16 +150,16 @@ describe("th.mmdet", function()
 
 	it("does not know other JSON lines", function()
 		for _, text in ipairs({ '{"level": "info", "msg": "x"}\n', '{"mode": "dark"}\n', "{}", "x" }) do
-			assert.is_nil(leftovers.score(mmdet, { [FIRST] = text }))
+			assert.is_nil(leavings.score(mmdet, { [FIRST] = text }))
 			assert.are.equal("not_a_training_record", select(2, read({ [FIRST] = text })).code)
 		end
 	end)
 
 	it("survives broken files", function()
 		local files = { [FIRST] = HEAD .. train(1, 50) .. map(1, 0.25) }
-		leftovers.damaged(mmdet, files, FIRST)
+		leavings.damaged(mmdet, files, FIRST)
 		files["x.py"] = "optimizer = dict(type=\n"
-		assert.are.equal("read", leftovers.damaged(mmdet, files, "x.py").binary)
+		assert.are.equal("read", leavings.damaged(mmdet, files, "x.py").binary)
 		local reading, _, warnings = read({ [FIRST] = HEAD .. train(1, 50) .. map(1, 0.25)
 			.. '{"mode": "train", "epoch": 2, "it' })
 		assert.are.equal(1, reading.epochs.final)

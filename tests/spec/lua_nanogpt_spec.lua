@@ -1,8 +1,8 @@
 local nanogpt = require("th.nanogpt")
-local texts = require("support.texts")
+local leavings = require("support.leavings")
 
 local function read(text)
-	return texts.read(nanogpt, { ["log.txt"] = text })
+	return leavings.read(nanogpt, { ["log.txt"] = text })
 end
 
 describe("th.nanogpt", function()
@@ -69,7 +69,7 @@ describe("th.nanogpt", function()
 
 	it("knows no other program's texts", function()
 		for _, text in ipairs({ "Epoch 1/2 loss: 0.5\n", "12 train stations\n3 val d'isere\n", "iter 5\n" }) do
-			assert.is_nil(texts.recognise(nanogpt, { ["log.txt"] = text }))
+			assert.is_nil(leavings.recognise(nanogpt, { ["log.txt"] = text }))
 			local reading, err = read(text)
 			assert.is_nil(reading)
 			assert.are.equal("not_a_training_record", err.code)

@@ -1,5 +1,5 @@
 local json = require("th.json")
-local left = require "support.left"
+local leavings = require "support.leavings"
 local sacred = require("th.sacred")
 
 local EXPERIMENT = '"experiment": {"mainfile": "train.py", "name": "digits", "sources": [], ' ..
@@ -13,7 +13,7 @@ local function run_json(rest, status)
 end
 
 local function read(texts)
-	return left.read(sacred, texts)
+	return leavings.read(sacred, texts)
 end
 
 describe("th.sacred", function()
@@ -122,7 +122,7 @@ describe("th.sacred", function()
 			texts["runs/" .. number .. "/model.pt"] = "x"
 		end
 		texts["runs/2/run.json"] = run_json('"result": 2'):gsub('%[%]', '["model.pt", "gone.pt"]', 1)
-		local known = left.recognise(sacred, texts)
+		local known = leavings.recognise(sacred, texts)
 		assert.are.same({ "runs/2", "runs/9", "runs/10" }, known.runs)
 		assert.are.equal(85, known.score)
 		local reading = read(texts)
@@ -142,12 +142,12 @@ describe("th.sacred", function()
 	end)
 
 	it("is sure of its own run.json, also behind a long list of artifacts", function()
-		local one = left.recognise(sacred, { ["run.json"] = run_json() })
+		local one = leavings.recognise(sacred, { ["run.json"] = run_json() })
 		assert.are.same({ 90, nil }, { one.score, one.runs })
 		local long = '{"artifacts": [' .. ('"picture.png", '):rep(500) .. '"x"], ' ..
 			run_json():match("^{(.*)$")
-		assert.is_nil(left.recognise(sacred, { ["run.json"] = long }))
-		assert.is_table(left.recognise(sacred, { ["run.json"] = long, ["config.json"] = "{}" }))
+		assert.is_nil(leavings.recognise(sacred, { ["run.json"] = long }))
+		assert.is_table(leavings.recognise(sacred, { ["run.json"] = long, ["config.json"] = "{}" }))
 	end)
 
 	for what, text in pairs {

@@ -1,5 +1,5 @@
 local sklearn = require("th.sklearn")
-local texts = require("support.texts")
+local leavings = require("support.leavings")
 
 local HEADER = "              precision    recall  f1-score   support\n\n"
 
@@ -12,7 +12,7 @@ local function report(value)
 end
 
 local function read(text, name)
-	return texts.read(sklearn, { [name or "report.txt"] = text })
+	return leavings.read(sklearn, { [name or "report.txt"] = text })
 end
 
 describe("th.sklearn", function()
@@ -48,7 +48,7 @@ describe("th.sklearn", function()
 		local text = "2025-01-01 10:00:00,1 - INFO - Classification report\n" .. report("0.25")
 			.. "2025-01-02 10:00:00,1 - INFO - Classification report\n" .. report("0.75")
 		assert.are.equal(0.75, read(text, "train.log").final_metrics.accuracy)
-		local known = texts.recognise(sklearn, { ["train.log"] = text })
+		local known = leavings.recognise(sklearn, { ["train.log"] = text })
 		assert.are.equal(20, known.score)
 	end)
 
@@ -66,7 +66,7 @@ describe("th.sklearn", function()
 
 	it("refuses what is no report, and one that is cut", function()
 		for name, text in pairs({ ["report.txt"] = "precision and recall\n", ["a.json"] = '{"macro avg": 1}' }) do
-			assert.is_nil(texts.recognise(sklearn, { [name] = text }))
+			assert.is_nil(leavings.recognise(sklearn, { [name] = text }))
 		end
 		local reading, err = read(HEADER .. "  a   0.5  0.5\n")
 		assert.is_nil(reading)

@@ -1,4 +1,4 @@
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 local spacy = require("th.spacy")
 local thinc_config = require("th.thinc_config")
 
@@ -48,7 +48,7 @@ warmup_steps = 250
 ]=]
 
 local function read(files)
-	return leftovers.read(spacy, files)
+	return leavings.told(spacy, files)
 end
 
 describe("th.spacy", function()
@@ -116,16 +116,16 @@ describe("th.spacy", function()
 
 	it("does not know another meta.json", function()
 		for _, text in ipairs({ '{"name": "x", "version": 1}', "[]", "x", '{"lang": "en"}' }) do
-			assert.is_nil(leftovers.score(spacy, { ["meta.json"] = text }))
+			assert.is_nil(leavings.score(spacy, { ["meta.json"] = text }))
 			assert.are.equal("not_a_training_record", select(2, read({ ["meta.json"] = text })).code)
 		end
 	end)
 
 	it("survives broken files", function()
-		local outcomes = leftovers.damaged(spacy, { ["model-best/meta.json"] = BEST },
+		local outcomes = leavings.damaged(spacy, { ["model-best/meta.json"] = BEST },
 			"model-best/meta.json")
 		assert.are.equal("lfs_pointer", outcomes.pointer.code)
-		local config = leftovers.damaged(spacy, { ["model-best/meta.json"] = BEST,
+		local config = leavings.damaged(spacy, { ["model-best/meta.json"] = BEST,
 			["model-best/config.cfg"] = CONFIG }, "model-best/config.cfg")
 		assert.are.equal("read", config.binary)
 		local odd = read({ ["model-best/meta.json"] =

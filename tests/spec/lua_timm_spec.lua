@@ -1,4 +1,4 @@
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 local timm = require("th.timm")
 
 local function epoch(number, acc, loss)
@@ -7,7 +7,7 @@ local function epoch(number, acc, loss)
 end
 
 local function read(files)
-	return leftovers.read(timm, files)
+	return leavings.told(timm, files)
 end
 
 local SUMMARY = "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr\n0,1.5,2.0,70.5,90.5,0.1\n"
@@ -66,13 +66,13 @@ describe("th.timm, log.txt", function()
 
 	it("does not know a log.txt of something else", function()
 		for _, text in ipairs({ "step 1 train 2.5\n", '{"epoch": 1}\n', '{"epoch": "x", "train_a": 1}\n' }) do
-			assert.is_nil(leftovers.score(timm, { ["log.txt"] = text }))
+			assert.is_nil(leavings.score(timm, { ["log.txt"] = text }))
 			assert.are.equal("not_a_training_record", select(2, read({ ["log.txt"] = text })).code)
 		end
 	end)
 
 	it("survives broken files", function()
-		local outcomes = leftovers.damaged(timm, { ["log.txt"] = epoch(0, 10.5) }, "log.txt")
+		local outcomes = leavings.damaged(timm, { ["log.txt"] = epoch(0, 10.5) }, "log.txt")
 		assert.are.equal("lfs_pointer", outcomes.pointer.code)
 		local reading, _, warnings = read({ ["log.txt"] = epoch(0, 10.5) .. '{"train_lr": 0.1, "tr' })
 		assert.are.equal(1, reading.epochs.final)
@@ -114,13 +114,13 @@ describe("th.timm, summary.csv", function()
 	end)
 
 	it("does not know another summary.csv", function()
-		assert.is_nil(leftovers.score(timm, { ["summary.csv"] = "epoch,loss\n0,1\n" }))
-		assert.are.equal(90, (leftovers.score(timm, { ["summary.csv"] = SUMMARY, ["args.yaml"] = ARGS })))
+		assert.is_nil(leavings.score(timm, { ["summary.csv"] = "epoch,loss\n0,1\n" }))
+		assert.are.equal(90, (leavings.score(timm, { ["summary.csv"] = SUMMARY, ["args.yaml"] = ARGS })))
 	end)
 
 	it("survives broken files", function()
-		leftovers.damaged(timm, { ["summary.csv"] = SUMMARY, ["args.yaml"] = ARGS }, "summary.csv")
-		local args = leftovers.damaged(timm, { ["summary.csv"] = SUMMARY, ["args.yaml"] = ARGS },
+		leavings.damaged(timm, { ["summary.csv"] = SUMMARY, ["args.yaml"] = ARGS }, "summary.csv")
+		local args = leavings.damaged(timm, { ["summary.csv"] = SUMMARY, ["args.yaml"] = ARGS },
 			"args.yaml")
 		assert.are.equal("read", args.binary)
 		assert.are.equal("no_data",

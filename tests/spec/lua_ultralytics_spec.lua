@@ -1,4 +1,4 @@
-local leftovers = require("support.leftovers")
+local leavings = require("support.leavings")
 local yolo = require("th.ultralytics")
 
 local DETECT = "epoch,time,train/box_loss,metrics/precision(B),metrics/mAP50(B),metrics/mAP50-95(B),"
@@ -8,7 +8,7 @@ local ARGS = "task: detect\nmodel: yolo11n.pt\ndata: coco8.yaml\nepochs: 100\npa
 	.. "lr0: 0.01\noptimizer: auto\nresume: false\npretrained: true\nseed: 0\n"
 
 local function read(files)
-	return leftovers.read(yolo, files)
+	return leavings.told(yolo, files)
 end
 
 describe("th.ultralytics", function()
@@ -123,7 +123,7 @@ describe("th.ultralytics", function()
 
 	it("does not know other tables of results", function()
 		for _, text in ipairs({ "epoch,loss\n1,2\n", "name,metrics/x,train/y\na,1,2\n", "a,b\n" }) do
-			assert.is_nil(leftovers.score(yolo, { ["results.csv"] = text }))
+			assert.is_nil(leavings.score(yolo, { ["results.csv"] = text }))
 		end
 		local reading, err = read({ ["results.csv"] = "id,price\n1,2\n" })
 		assert.is_nil(reading)
@@ -131,10 +131,10 @@ describe("th.ultralytics", function()
 	end)
 
 	it("survives broken files", function()
-		local outcomes = leftovers.damaged(yolo, { ["results.csv"] = DETECT }, "results.csv")
+		local outcomes = leavings.damaged(yolo, { ["results.csv"] = DETECT }, "results.csv")
 		assert.are.equal("lfs_pointer", outcomes.pointer.code)
 		assert.are.equal("no_data", outcomes.empty.code)
-		local args = leftovers.damaged(yolo, { ["results.csv"] = DETECT, ["args.yaml"] = ARGS },
+		local args = leavings.damaged(yolo, { ["results.csv"] = DETECT, ["args.yaml"] = ARGS },
 			"args.yaml")
 		assert.are.equal("read", args.binary)
 		local odd = read({ ["results.csv"] = DETECT, ["args.yaml"] =

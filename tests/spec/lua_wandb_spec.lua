@@ -1,10 +1,10 @@
-local left = require "support.left"
+local leavings = require "support.leavings"
 local wandb = require("th.wandb")
 
 local TRACE = "Traceback (most recent call last):\n  File \"train.py\", line 3, in <module>\n"
 
 local function read(texts)
-	return left.read(wandb, texts)
+	return leavings.read(wandb, texts)
 end
 
 --- What a run with this console says of its end.
@@ -117,7 +117,7 @@ describe("th.wandb", function()
 			["wandb/run-20240201_000000-cc/files/model-best.h5"] = "x",
 			["wandb/latest-run/files/wandb-summary.json"] = summary:format(2),
 			["wandb/latest-run/run-cc.wandb"] = "x" }
-		local known = left.recognise(wandb, texts)
+		local known = leavings.recognise(wandb, texts)
 		assert.are.same({ "wandb/run-20240201_000000-cc", "wandb/run-20240101_000000-aa",
 			"wandb/offline-run-20240301_000000-bb" }, known.runs)
 		local reading = read(texts)
@@ -125,7 +125,7 @@ describe("th.wandb", function()
 		assert.are.same({ best = "wandb/run-20240201_000000-cc/files/model-best.h5" },
 			reading.checkpoints)
 		texts["wandb/latest-run/run-cc.wandb"] = nil
-		assert.are.equal("wandb/latest-run", left.recognise(wandb, texts).runs[1])
+		assert.are.equal("wandb/latest-run", leavings.recognise(wandb, texts).runs[1])
 	end)
 
 	it("says what is missing where only the binary log is", function()
@@ -139,7 +139,7 @@ describe("th.wandb", function()
 		for _, texts in ipairs { { ["config.yaml"] = "lr:\n  value: 1\n" }, { ["output.log"] = "x" },
 			{ ["wandb-summary.json"] = "version https://git-lfs.github.com/spec/v1\n" },
 			{ ["wandb-summary.json"] = "" } } do
-			assert.is_nil(left.recognise(wandb, texts))
+			assert.is_nil(leavings.recognise(wandb, texts))
 			assert.are.equal("not_a_training_record", select(2, read(texts)).code)
 		end
 	end)
