@@ -7,10 +7,12 @@ local json = require("th.json")
 local M = {}
 
 local TEXT_LIMIT = 4096 -- bytes; what is longer is no setting, but a document
+local BYTES = 160 * 1024
 
 ---@class th.PlainLimits
 ---@field depth? integer levels of tables; default 6
 ---@field keys? integer keys and elements in all; default 900
+---@field bytes? integer of all names and texts; default 160 KiB, of which JSON makes 1 MiB at most
 ---@field numbers? boolean only numbers and tables of them
 
 local function is_name(key)
@@ -37,6 +39,12 @@ function Fitter:leave_out(path)
 	self.left_out[#self.left_out + 1] = path
 end
 
+--- Take a name or a text into account; false when there is no room for it.
+function Fitter:spend(text)
+	self.bytes = self.bytes - #text
+	return self.bytes >= 0
+end
+
 local function fits_scalar(self, value)
 	if type(value) == "number" then
 		return true
@@ -44,6 +52,7 @@ local function fits_scalar(self, value)
 		return false
 	elseif type(value) == "string" then
 		return #value <= TEXT_LIMIT and utf8.len(value) ~= nil and not value:find("\0", 1, true)
+			and self:spend(value)
 	end
 	return type(value) == "boolean" or value == json.null
 end
@@ -93,7 +102,7 @@ function Fitter:map(value, path, depth)
 	for _, key in ipairs(self:names(value, path)) do
 		local below = path == "" and key or path .. "." .. key
 		self.keys = self.keys - 1
-		if self.keys < 0 then
+		if self.keys < 0 or not self:spend(key) then
 			self:leave_out(below)
 			break
 		end
@@ -110,7 +119,7 @@ end
 function M.fit(map, limits)
 	limits = limits or {}
 	local fitter = setmetatable({ limits = limits, depth = limits.depth or 6,
-		keys = limits.keys or 900, left_out = {} }, Fitter)
+		keys = limits.keys or 900, bytes = limits.bytes or BYTES, left_out = {} }, Fitter)
 	local fitted = fitter:map(map, "", 0)
 	table.sort(fitter.left_out)
 	return fitted, fitter.left_out

@@ -580,6 +580,8 @@ static int open_run(struct session *session, const struct run_options *options,
 	if (draft_open(draft, session, options->values, false, err) < 0 ||
 	    run_command(draft, session, options->argv, &report->argv, err) < 0)
 		return -1;
+	if (run_is_recorder())
+		session_tell_plan(&draft->plan);
 	if (draft->dir.fd >= 0 || options->dry_run || !run_is_recorder())
 		return 0;
 	if (draft_make_dir(draft, session, err) < 0)

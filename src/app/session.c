@@ -100,6 +100,12 @@ int session_plan(struct session *session, const char *stage, const char *dataset
 	return plugin_describe(&session->plugins, stage, dataset, entry, plan, err);
 }
 
+void session_tell_plan(const struct plugin_plan *plan)
+{
+	if (strcmp(plan->name, PLUGIN_GENERIC) == 0 && strcmp(plan->stage, PLUGIN_GENERIC) != 0)
+		log_notice("no plugin describes the stage '%s': 'generic' reads it", plan->stage);
+}
+
 int session_layout(struct session *session, struct err *err)
 {
 	static const struct stage_map nothing = { .v = NULL, .n = 0 };

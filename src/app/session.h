@@ -41,6 +41,10 @@ int session_plugins(struct session *session, struct err *err);
 int session_plan(struct session *session, const char *stage, const char *dataset, const char *entry,
 		 struct plugin_plan *plan, struct err *err);
 
+/* Tell the user that it is the generic plugin which reads this stage: one whose own plugin is not found
+ * must not go by in silence. */
+void session_tell_plan(const struct plugin_plan *plan);
+
 /* The tree, opened without knowing any stage. */
 int session_layout(struct session *session, struct err *err);
 

@@ -259,6 +259,7 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 	for (size_t i = 0; result == 0 && i < outcome.warnings.n; i++)
 		log_warn("%s", outcome.warnings.v[i]);
 	if (result == 0) {
+		session_tell_plan(&draft->plan);
 		settle_run(draft, outcome.entry.buf);
 		if (cli->json)
 			report_recorded_json(draft, &outcome, &out);

@@ -25,19 +25,29 @@ static const struct {
 	{ "import", "import" },
 };
 
+/* Is there something, and of what mode? What may not be looked at is absent, but not forgotten. */
+static int look_at(struct plugin_set *set, const char *path, mode_t *mode, struct err *err)
+{
+	int result = path_exists(path, mode, err);
+
+	if (result == 0 && errno == EACCES)
+		set->has_unseen = true;
+	return result;
+}
+
 /* 1 or 0; -1: it cannot be told. */
-static int is_file(const char *path, struct err *err)
+static int is_file(struct plugin_set *set, const char *path, struct err *err)
 {
 	mode_t mode = 0;
-	int result = path_exists(path, &mode, err);
+	int result = look_at(set, path, &mode, err);
 
 	return result > 0 ? !S_ISDIR(mode) : result;
 }
 
-static int is_dir(const char *path, struct err *err)
+static int is_dir(struct plugin_set *set, const char *path, struct err *err)
 {
 	mode_t mode = 0;
-	int result = path_exists(path, &mode, err);
+	int result = look_at(set, path, &mode, err);
 
 	return result > 0 ? S_ISDIR(mode) : result;
 }
@@ -66,10 +76,10 @@ static int consider_dir(struct plugin_set *set, const char *kind, const char *pa
 			const char *name, struct err *err)
 {
 	char *init = path_join(path, "init.lua");
-	int result = is_dir(path, err);
+	int result = is_dir(set, path, err);
 
 	if (result > 0)
-		result = is_file(init, err);
+		result = is_file(set, init, err);
 	if (result > 0)
 		add_file(set, kind, xstrdup(name), init);
 	free(init);
@@ -86,7 +96,7 @@ static int consider(struct plugin_set *set, const char *kind, const char *dir, c
 
 	if (path_check_name("plugin", entry, &ignored) == 0) {
 		if (has_suffix(entry, ".lua") && entry[4])
-			result = is_file(path, err);
+			result = is_file(set, path, err);
 		if (result > 0)
 			add_file(set, kind, xstrndup(entry, strlen(entry) - 4), path);
 		else if (result == 0 && !is_place(entry))
@@ -102,7 +112,7 @@ static int search_dir(struct plugin_set *set, const char *kind, const char *dir,
 	int fd;
 	int result;
 
-	result = is_dir(dir, err);
+	result = is_dir(set, dir, err);
 	if (result <= 0)
 		return result;
 	if (source_check_dir(dir, err) < 0)
@@ -205,7 +215,7 @@ static void place_of(const char *path, const char **kind, char **name)
 static int add_named(struct plugin_set *set, const char *path, struct err *err)
 {
 	char *init = path_join(path, "init.lua");
-	int result = is_dir(path, err);
+	int result = is_dir(set, path, err);
 	const char *file = result > 0 ? init : path;
 	const char *kind;
 	char *name;
@@ -322,7 +332,10 @@ static int unknown_stage(const struct plugin_set *set, const char *stage, const 
 		near = nearest_word(stage, names, n);
 	err_set(err, ERR_NOT_FOUND, "unknown stage '%s'%s%s%s", stage,
 		near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-	if (slip_for)
+	if (set->has_unseen && !slip_for)
+		err_hint(err, "some of the plugins' files may not be looked at; --generic does "
+			      "without a plugin of its own");
+	else if (slip_for)
 		err_hint(err, "'thhost plugin list' shows all; --generic if a stage '%s' is meant",
 			 stage);
 	else
@@ -345,7 +358,7 @@ const struct plugin_file *plugin_for_stage(const struct plugin_set *set, const c
 	for (size_t i = 0; i < set->n && !meant && !set->any_stage; i++)
 		if (strcmp(set->files[i].kind, "stage") == 0 && is_slip(stage, set->files[i].name))
 			meant = set->files[i].name;
-	if (!meant)
+	if (!meant && (!set->has_unseen || set->any_stage))
 		file = plugin_find(set, "stage", PLUGIN_GENERIC);
 	if (!file)
 		unknown_stage(set, stage, meant, err);

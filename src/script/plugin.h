@@ -43,7 +43,8 @@ struct plugin_set {
 	size_t n;
 	struct strv dirs; /* what was searched */
 	struct plugin_limits limits;
-	bool any_stage; /* an unknown stage is no slip, however much it looks like one */
+	bool has_unseen; /* files that we may not look at: the plugin of a stage may be among them */
+	bool any_stage;	 /* an unknown stage is no slip, however much it looks like one */
 };
 
 /* Search: options, $THHOST_PLUGINS, $XDG_CONFIG_HOME/thhost/plugins, <prefix>/share/thhost/plugins
@@ -61,7 +62,8 @@ const struct plugin_file *plugin_find(const struct plugin_set *set, const char *
 /*
  * The file that serves 'stage': its own, or the generic one. NULL and ERR_NOT_FOUND if there is
  * neither, or if the name is most likely a slip for a known one (one letter wrong; another number is
- * another stage): "unknown stage 'stag3'; did you mean 'stage3'?". set->any_stage: it is meant so.
+ * another stage), or if its plugin may be among those that cannot be seen: "unknown stage 'stag3'; did
+ * you mean 'stage3'?". set->any_stage: it is meant so.
  */
 const struct plugin_file *plugin_for_stage(const struct plugin_set *set, const char *stage,
 					   struct err *err);

@@ -64,7 +64,8 @@ int path_list(int dirfd, struct strv *names, struct err *err);
 
 /*
  * Is there something called 'path'? 1, with its kind and mode in 'mode' (may be NULL); 0: nothing that
- * we could see; -1: it cannot be told. What only failed to answer must not pass for absent.
+ * we could see, errno says why; -1: it cannot be told. What only failed to answer must not pass for
+ * absent.
  */
 int path_exists(const char *path, mode_t *mode, struct err *err);
 

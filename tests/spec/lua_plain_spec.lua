@@ -29,6 +29,9 @@ describe("th.plain", function()
 		fitted, left_out = plain.fit({ a = 1, b = 2, c = 3, d = 4 }, { keys = 2 })
 		assert.are.same({ a = 1, b = 2 }, fitted)
 		assert.are.same({ "c" }, left_out)
+		fitted, left_out = plain.fit({ a = ("x"):rep(60), b = ("y"):rep(60), c = 1 }, { bytes = 100 })
+		assert.are.same({ a = ("x"):rep(60) }, fitted)
+		assert.are.same({ "b", "c" }, left_out)
 		local loop = {}
 		loop.loop = loop
 		assert.is_table(plain.fit(loop))
