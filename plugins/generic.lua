@@ -406,13 +406,37 @@ local function of_the_run(ctx, problem)
 		evidence = { steps = "derived" } }
 end
 
+local RUN_LOG = "thhost-run.log"
+
+--- The ctx with the run's own log in sight: it lies in a hidden directory, where no reader looks.
+local function with_run_log(ctx)
+	local own = {}
+	for _, file in ipairs(ctx:list("log")) do
+		own[file.name:find("^%.thhost/") and RUN_LOG or file.name] = file.name
+	end
+	local seen = { log = ctx.log, stage_dir_name = ctx.stage_dir_name }
+	function seen.list(_, input)
+		local files = ctx:list(input)
+		for _, file in ipairs(input == "log" and files or {}) do
+			file.name = file.name == own[RUN_LOG] and RUN_LOG or file.name
+		end
+		return files
+	end
+	for _, method in ipairs({ "read", "json", "yaml", "csv", "lines_of" }) do
+		seen[method] = function(_, input, name, ...)
+			return ctx[method](ctx, input, input == "log" and own[name] or name, ...)
+		end
+	end
+	return seen
+end
+
 -- Read by `extract`, once more of use to `hyperparams` of the same call.
 local last
 
 ---@param ctx th.Ctx
 ---@return th.Result?, th.Error?
 function M.extract(ctx)
-	local folder = folders.of(ctx, NAMES)
+	local folder = folders.of(with_run_log(ctx), NAMES)
 	local detected, err = detect.read(folder)
 	last = detected
 	local problem = not detected and err or no_training(ctx, detected.reading)
@@ -431,7 +455,7 @@ end
 ---@param raw th.Raw
 ---@return table<string, any>?, th.Error?
 function M.hyperparams(ctx, raw)
-	local detected = last or detect.read(folders.of(ctx, NAMES))
+	local detected = last or detect.read(folders.of(with_run_log(ctx), NAMES))
 	last = nil
 	local values = hparams.merge(hparams.standard(raw.config), hparams.standard(raw.argv),
 		detected and detected.reading.hyperparams)

@@ -299,6 +299,18 @@ describe("the generic stage", function()
 		assert.are.equal(100, t:info("anything_d").training_history[1].steps)
 	end)
 
+	it("reads the run's own log, which lies where no reader looks", function()
+		local made = [[made {"steps": {"final": 42}, "final_metrics": {"loss": 0.5}}]]
+		t:ok({ "run", "anything", "-d", "d", "--", "echo", made }, env)
+		local entry = t:info("anything_d").training_history[1]
+		assert.are.equal(42, entry.steps)
+		assert.are.same({ loss = 0.5 }, entry.metrics)
+		local look = t:json({ "record", "anything", "--from", t.root .. "/exp_1/anything_d", "-n",
+			"--again" }, 0, env)
+		assert.are.equal("thhost-run.log", look.recognised[1].why)
+		assert.are.equal(42, look.entry.steps)
+	end)
+
 	describe("is not meant by a slip of the pen", function()
 		for slip, meant in pairs({ stag1 = "stage1", stagee1 = "stage1", stege2 = "stage2",
 			satge3 = "stage3", Stage4 = "stage4" }) do

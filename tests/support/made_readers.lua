@@ -1,8 +1,8 @@
 --- A library whose readers say what a spec has them say: for `thhost` with THHOST_LUA.
 --
 -- "keras" reads made.json, "wandb" reads other.json: { score, why, reading } or { score, error };
--- all other readers know nothing. The specs of the command line need no real reader, and do not
--- change when one does.
+-- "console" reads a *.log whose first line is "made " and a reading; all other readers know nothing.
+-- The specs of the command line need no real reader, and do not change when one does.
 local cli = require "support.cli"
 local detect = require("th.detect")
 
@@ -31,6 +31,24 @@ return {
 }
 ]]
 
+local CONSOLE = [[
+local function line_of(folder)
+	local name = folder:find("*.log")
+	return name and folder:lines(name, "made {")()
+end
+return {
+	title = "Log",
+	recognise = function(folder)
+		return line_of(folder) and { score = 40, why = folder:find("*.log") }
+	end,
+	read = function(folder)
+		local reading = require("th.json").decode((line_of(folder):gsub("^made ", "")))
+		reading.sources = {}
+		return reading
+	end,
+}
+]]
+
 --- Write the library below `dir`; the value of THHOST_LUA.
 ---@param dir string
 ---@return string
@@ -41,7 +59,8 @@ function M.write(dir)
 	for _, name in ipairs(detect.READERS) do
 		local one = made[name]
 		cli.write(("%s/th/%s.lua"):format(root, name),
-			one and MADE:format(one[1], one[2], one[2], one[2]) or NOTHING)
+			name == "console" and CONSOLE or one and MADE:format(one[1], one[2], one[2], one[2])
+				or NOTHING)
 	end
 	return root
 end
