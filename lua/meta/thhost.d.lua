@@ -61,9 +61,11 @@
 ---@field validate? fun(ctx: th.Ctx, entry: table<string, any>): true?, th.Issue[]?
 --
 -- Patterns in `inputs` are relative to the stage directory. `*` matches within one path component and
--- never a hidden name. A pattern that begins with `**/` matches at any depth (to 8 directories down, none
--- of them hidden), the stage directory included. A trailing `/` matches directories (for `list`). A trailing `?` makes the input
--- optional; a required input that matches nothing is an error before the plugin is called.
+-- never a hidden name. A pattern that begins with `**/` matches files at any depth (to 8 directories
+-- down, none of them hidden or a link), the stage directory included; where it matches more than 4096 the
+-- deepest are left out. A trailing `/` matches directories (for `list`). A trailing `?` makes the input
+-- optional; a required input that matches nothing is an error before the plugin is called. At most 900
+-- files can be read in one call: the named ones first, then those of `**/` from shallow to deep.
 -- "@log" is the run's log; in `record --from DIR` the files *.log, *.out and log.txt of DIR.
 -- Of several matches the LAST in natural order (checkpoint-500 before checkpoint-10000) counts where
 -- one is read; of logs the newest by mtime.

@@ -29,7 +29,7 @@ local LOAD_ERRORS = {
 	bad_pattern = "field 'progress[1].match' is no Lua pattern",
 	climbing_input = "field 'inputs.x' must stay below the stage directory",
 	no_return = "a plugin must return a table",
-	missing = "unknown stage 'missing'",
+	goood = "unknown stage 'goood'; did you mean 'good'?",
 }
 
 local CALL_ERRORS = {
