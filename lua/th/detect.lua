@@ -347,15 +347,15 @@ local function nothing_known(folder)
 		names[index] = file.name
 	end
 	local holds = #names == 0 and "it holds no files" or "it holds " .. table.concat(names, ", ")
-	return { code = #names == 0 and "no_data" or "not_recognised", message = ("no reader knows what '%s' is: %s"):format(
-		folder.name, holds) }
+	return { code = #names == 0 and "no_data" or "not_recognised",
+		message = ("no reader knows what '%s' is: %s"):format(folder.name, holds) }
 end
 
 --- What the folder holds: the reading of the surest reader, completed by the others.
 ---@param folder th.Folder
 ---@param readers? { name: string, reader: th.Reader }[] default: `M.readers()`
 ---@return th.Detected? detected
----@return th.Error? err "not_recognised", "no_data" (no files), or why the surest reader could not read
+---@return th.Error? err "not_recognised", "no_data" (no files), or why the surest could not read
 ---@return th.Candidate[] recognised
 function M.read(folder, readers)
 	local candidates = M.candidates(folder, readers)
