@@ -329,7 +329,7 @@ local function reading_of(folder, file, run)
 	return reading
 end
 
-local MOST_LINES = 15000 -- from either end
+local MOST_LINES = 5000 -- from either end
 
 --- Is it a line of progress within an epoch?
 local function is_inner(segment)

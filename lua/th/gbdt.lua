@@ -212,7 +212,7 @@ local function reading_of(folder, file, run)
 	return reading
 end
 
-local MOST_LINES = 25000 -- from either end
+local MOST_LINES = 10000 -- from either end
 
 local function warn_of_others(folder, file, others)
 	for _, other in ipairs(others) do

@@ -13,7 +13,7 @@ local num = require("th.num")
 local M = {}
 
 -- What one call can look at line by line within its time; of a longer log, its two ends.
-local WHOLE, HEAD_PART, TAIL_PART = 24 << 20, 1 << 20, 6 << 20
+local WHOLE, HEAD_PART, TAIL_PART = 8 << 20, 1 << 20, 4 << 20
 
 local TEXT_NAMES = { "%.log$", "%.txt$", "%.out$", "%.err$", "%.md$", "%.log%.%d+$", "%.o%d+$",
 	"%.e%d+$", "^nohup", "^stdout", "^stderr", "^log$", "%.console$" }
@@ -109,7 +109,7 @@ local function ends(folder, file, needles)
 	end
 end
 
---- `folder:lines` within the time of a call: a log over 24 MiB is read at both of its ends, and
+--- `folder:lines` within the time of a call: a log over 8 MiB is read at both of its ends, and
 -- that is said with a warning.
 ---@param folder th.Folder
 ---@param name string

@@ -283,7 +283,7 @@ local function reading_of(folder, file, run)
 	return reading
 end
 
-local MOST_LINES = 15000 -- from either end
+local MOST_LINES = 5000 -- from either end
 
 --- Is it the loss of one batch?
 local function is_batch(segment)
