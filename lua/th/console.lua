@@ -34,7 +34,7 @@ local function weight_of(text)
 end
 
 local ENOUGH, SURE = 3, 5
-local MOST_LINES = 4000 -- from either end: a quarter of a second of work
+local MOST_LINES = 3000 -- from either end: a fifth of a second of work
 
 --- The text that looks most like a training's console; of equals the newest, then the first.
 local function choose(folder)
