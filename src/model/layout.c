@@ -100,6 +100,17 @@ bool layout_is_stage(int fd)
 	       fstatat(fd, LAYOUT_BACKUP, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
+bool layout_is_no_place(const char *name)
+{
+	static const char *const names[] = { "__pycache__",   "node_modules", "site-packages",
+					     "dist-packages", "venv",	      "CVS" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return name[0] == '.';
+}
+
 static bool is_directory(int dirfd, const struct dirent *entry)
 {
 	struct stat st;

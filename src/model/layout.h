@@ -14,7 +14,8 @@
  * "stage1/hrds", "EXP/stage1/hrds", a path to a stage directory or to its
  * record, or a run id or an unambiguous prefix of one (4 characters or more).
  * EXP may be "current" or "latest". "stage2_hrds", the name that config.yml uses,
- * also finds "features_hrds" where no directory has the first name.
+ * also finds "features_hrds" where no directory has the first name. A directory
+ * that lies deeper, as in old trees, has its path below the root for a REF.
  */
 #ifndef MODEL_LAYOUT_H
 #define MODEL_LAYOUT_H
@@ -113,7 +114,7 @@ void stage_state_list_release(struct stage_state *list, size_t n);
 
 struct stage_dir {
 	char *exp;     /* NULL for a path outside the root, or for a directory directly in it */
-	char *name;    /* "stage1_hrds"; "stage1_hrds/fold_1" for one that is a level deeper */
+	char *name;    /* "stage1_hrds"; "stage1_hrds/fold_1" for one that lies deeper */
 	char *ref;     /* "exp_1/stage1_hrds", or the path: for messages and for 'parents' */
 	char *path;    /* absolute */
 	char *stage;   /* from the name and the map, NULL if it cannot be told */
@@ -169,12 +170,18 @@ int layout_resolve_recorded(struct layout *layout, const char *exp, const char *
 /*
  * Every stage directory below the root that holds a record or a journal, experiment by experiment,
  * in natural order; 'visit' returns -1 to stop. A directory that cannot be opened is reported to
- * 'visit' with fd -1 and the reason in its 'err'. Also records directly below the root and one level
- * deeper than a stage. Links are not followed. 'dir' is released after the visit, unless the visitor
+ * 'visit' with fd -1 and the reason in its 'err'. Also records directly below the root, one level
+ * deeper than a stage, and, where directories have no name of a stage, down to LAYOUT_DEPTH levels
+ * below the root. Links are not followed. 'dir' is released after the visit, unless the visitor
  * keeps it: copy the struct and set *dir to STAGE_DIR_INIT.
  */
+#define LAYOUT_DEPTH 32
+
 int layout_walk(struct layout *layout, const char *exp,
 		int (*visit)(void *arg, struct stage_dir *dir, struct err *err), void *arg,
 		struct err *err);
+
+/* Is a directory of this name none that trainings lie in or below: hidden, a program's packages? */
+bool layout_is_no_place(const char *name);
 
 #endif

@@ -344,8 +344,25 @@ static int by_name(struct query *q, const char *name)
 	return rc == NOT_FOUND ? by_run_id(q, name) : rc;
 }
 
+/* The path below the root of a directory in an old tree; EXP may be "current". */
+static int by_depth(struct query *q, const char *text)
+{
+	char *first = xstrndup(text, strcspn(text, "/"));
+	struct str exp = STR_INIT;
+	struct err own = ERR_INIT;
+	int rc = NOT_FOUND;
+
+	if (layout_find_experiment(q->layout, first, &exp, &own) == 0)
+		rc = layout_try_open(q->layout, exp.buf, text + strlen(first) + 1, q->out,
+				     &q->trouble);
+	note(&q->trouble, &own);
+	str_release(&exp);
+	free(first);
+	return rc;
+}
+
 /* By its number of parts; 'text' is cut at its slashes. */
-static int by_parts(struct query *q, char *text)
+static int by_parts(struct query *q, const char *whole, char *text)
 {
 	char *parts[4] = { text };
 	size_t n = 1;
@@ -362,7 +379,7 @@ static int by_parts(struct query *q, char *text)
 		return by_name(q, parts[0]);
 	if (n == 2)
 		return by_pair(q, parts[0], parts[1]);
-	return n == 3 ? by_triple(q, parts[0], parts[1], parts[2]) : NOT_FOUND;
+	return n == 3 ? by_triple(q, parts[0], parts[1], parts[2]) : by_depth(q, whole);
 }
 
 /* ---- all of them ---- */
@@ -426,7 +443,7 @@ static int resolve(struct query *q)
 	if (q->exp)
 		rc = layout_find_experiment(q->layout, q->exp, &exp, q->err);
 	if (rc == 0 && !is_path(text))
-		rc = by_parts(q, cut);
+		rc = by_parts(q, text, cut);
 	if (rc == NOT_FOUND && *text)
 		rc = by_path(q, text);
 	if (rc == NOT_FOUND)

@@ -41,6 +41,7 @@ struct append {
 	struct file_version version; /* of 'old' */
 	struct info_summary *after;
 	struct err *err;
+	bool is_taken;	  /* a new record was asked for, and there is one */
 	bool was_there;	  /* in a version that another program has replaced since */
 	bool refuse_same; /* an entry without a run_id that is already there is not written again */
 };
@@ -176,6 +177,9 @@ static int prepare(struct append *a)
 	for (;;) {
 		if (read_old(a) < 0)
 			return -1;
+		a->is_taken = a->request->only_new && a->version.exists;
+		if (a->is_taken)
+			return -1;
 		if (build_text(a) == 0)
 			break;
 		if (a->err->code != ERR_INVALID || !a->version.exists || !is_damaged(a))
@@ -254,7 +258,7 @@ static enum store_result append_locked(struct append *a)
 		bool had_same;
 
 		if (prepare(a) < 0)
-			return STORE_UNCHANGED;
+			return a->is_taken ? STORE_TAKEN : STORE_UNCHANGED;
 		result = replace(a);
 		if (result != FILE_UNCHANGED || a->err->code != ERR_BUSY)
 			break;

@@ -24,6 +24,7 @@ enum store_result {
 	STORE_DONE = 0,
 	STORE_NOT_DURABLE = 1, /* in place, but the directory could not be synced; see err */
 	STORE_ALREADY = 2,     /* the entry was there; the file was rewritten as it was */
+	STORE_TAKEN = 3,       /* 'only_new': there is a record; nothing was written */
 };
 
 struct store_request {
@@ -32,6 +33,7 @@ struct store_request {
 	const char *path;  /* path of the record as the user would type it, for messages */
 	const struct info_append *append;
 	int lock_timeout_ms;
+	bool only_new; /* make a record where there is none; one that is there wins */
 };
 
 enum store_result store_append(const struct store_request *request, struct info_summary *after,

@@ -81,22 +81,69 @@ static bool has_stage_name(const struct walk *walk, const char *name)
 	return has_one;
 }
 
+static int walk_deeper(struct walk *walk, const char *exp, const char *name, int fd, int depth);
+
+/* A directory of an old tree: it may have a record, and so may what lies below it. */
+static int walk_old(struct walk *walk, const char *exp, const char *name, int fd, int depth)
+{
+	int below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
+	int rc = 0;
+
+	if (layout_is_stage(fd))
+		rc = visit(walk, exp, name, fd);
+	else
+		close(fd);
+	if (rc == 0 && below >= 0 && depth < LAYOUT_DEPTH)
+		rc = walk_deeper(walk, exp, name, below, depth);
+	if (below >= 0)
+		close(below);
+	return rc;
+}
+
+/*
+ * Where no stage has a name, trees have a shape of their own ("mlruns/0/4c1e", "outputs/a/version_3"),
+ * and 'adopt' puts records wherever a training lies. What cannot be opened there is nothing of ours.
+ */
+static int walk_deeper(struct walk *walk, const char *exp, const char *name, int fd, int depth)
+{
+	struct strv names = STRV_INIT;
+	struct err ignored = ERR_INIT;
+	int rc = 0;
+
+	layout_list_dirs(fd, &names, &ignored);
+	for (size_t i = 0; rc == 0 && i < names.n; i++) {
+		int child = -1;
+		char *whole;
+
+		if (!layout_is_no_place(names.v[i]) && !has_prefix(names.v[i], "checkpoint"))
+			child = layout_open_child(fd, names.v[i]);
+		if (child < 0)
+			continue;
+		whole = xstrf("%s/%s", name, names.v[i]);
+		rc = walk_old(walk, exp, whole, child, depth + 1);
+		free(whole);
+	}
+	strv_release(&names);
+	return rc;
+}
+
 /* One directory of an experiment, or directly below the root ('exp' NULL). */
 static int walk_stage(struct walk *walk, int dirfd, const char *exp, const char *name)
 {
 	int fd = layout_open_child(dirfd, name);
-	bool is_stage = fd >= 0 && layout_is_stage(fd);
 	int below;
 	int rc = 0;
 
 	if (fd < 0)
 		return is_gone() ? 0 : visit(walk, exp, name, -1);
-	if (!is_stage && !has_stage_name(walk, name)) {
+	if (layout_is_no_place(name)) {
 		close(fd);
 		return 0;
 	}
+	if (!has_stage_name(walk, name))
+		return walk_old(walk, exp, name, fd, exp ? 2 : 1);
 	below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
-	if (is_stage)
+	if (layout_is_stage(fd))
 		rc = visit(walk, exp, name, fd);
 	else
 		close(fd);

@@ -460,7 +460,18 @@ describe("the tree", function()
 			assert.same({ "exp_10/stage1_hrds" }, refs(assert(tree:walk("exp_10"))))
 		end)
 
+		it("meets records at any depth where no directory has a stage's name", function()
+			make("old/mlruns/0/4c1e!", "old/mlruns/0/4c1e/artifacts/model", "old/out/a/version_3!",
+				"old/out!", "old/out/checkpoint-5/x!", "old/venv/lib/run!", "old/stage1_x/a/b!",
+				"flat/deep/est!")
+			assert.same({ "exp_9/features_y", "exp_9/stage1_cv/fold_2", "exp_9/stage1_cv/fold_10",
+				"exp_9/stage2_x", "exp_9/stage10_x", "exp_10/stage1_hrds", "flat", "flat/deep",
+				"flat/deep/est", "old/mlruns/0/4c1e", "old/out", "old/out/a/version_3" },
+				refs(assert(tree:walk())))
+		end)
+
 		it("names what it meets so that it can be found again", function()
+			make("old/mlruns/0/4c1e!", "old/a/b/c/d/e!")
 			for _, dir in ipairs(assert(tree:walk())) do
 				assert.equal(dir.path, assert(tree:resolve(dir.ref)).path)
 			end

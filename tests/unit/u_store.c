@@ -125,6 +125,7 @@ static int fill_request(lua_State *L, int index, struct request *r, struct err *
 		.path = or_default(field(L, index, "path"), "exp_1/stage3_hrds/" RECORD_NAME),
 		.append = &r->append,
 		.lock_timeout_ms = (int)int_field(L, index, "timeout", 20000),
+		.only_new = bool_field(L, index, "only_new"),
 	};
 	return fill_entry(L, index, &r->entry, err);
 }
@@ -139,7 +140,7 @@ static void request_release(struct request *r)
 static int push_result(lua_State *L, enum store_result result, const struct info_summary *after,
 		       const struct err *err)
 {
-	static const char *const words[] = { "done", "not_durable", "already" };
+	static const char *const words[] = { "done", "not_durable", "already", "taken" };
 
 	if (result == STORE_UNCHANGED)
 		return fail_with_hint(L, err);
@@ -153,7 +154,7 @@ static int push_result(lua_State *L, enum store_result result, const struct info
 	return 3;
 }
 
-/* [-0, +2..4, e] (dir, request): "done", "already" or "not_durable", summary, message */
+/* [-0, +2..4, e] (dir, request): "done", "already", "taken" or "not_durable", summary, message */
 static int u_append(lua_State *L)
 {
 	struct err err = ERR_INIT;
