@@ -6,6 +6,7 @@
 #include "script/sandbox.h"
 #include "script/value.h"
 
+#include <errno.h>
 #include <math.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -188,17 +189,26 @@ static const char *push_member(lua_State *L, int index, const char *name)
 	return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
+/* Does this code of an error mean that there is nothing of a training, and no fault in it? */
+static bool says_nothing(const char *code)
+{
+	return strcmp(code, "no_data") == 0 || strcmp(code, "not_recognised") == 0 ||
+	       strcmp(code, "not_a_training_record") == 0;
+}
+
 /* "nil, err": the plugin's own message becomes ours. [-0, +0, m] */
 static void take_failure(lua_State *L, struct calls *c, int index)
 {
 	const char *message = NULL;
 	const char *hint = NULL;
+	const char *code = "";
 
 	if (lua_type(L, index) == LUA_TSTRING)
 		message = lua_tostring(L, index);
 	if (lua_istable(L, index)) {
 		message = push_member(L, index, "message");
 		hint = push_member(L, index, "hint");
+		code = push_member(L, index, "code");
 	}
 	if (!message) {
 		fail(c, "nil without an error { code = ..., message = ... }");
@@ -206,6 +216,8 @@ static void take_failure(lua_State *L, struct calls *c, int index)
 	}
 	c->failed = true;
 	state_fail(&c->state, c->err, ": %.1000s", message);
+	if (code && says_nothing(code))
+		c->err->number = ENODATA;
 	if (hint)
 		err_hint(c->err, "%.500s", hint);
 }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "script/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -236,9 +237,13 @@ static int take_error(const struct exchange *x, size_t error, struct err *err)
 {
 	char *message = json_string_copy(&x->doc, json_member(&x->doc, error, "message"));
 	char *hint = json_string_copy(&x->doc, json_member(&x->doc, error, "hint"));
+	int64_t number = 0;
 
 	err_set(err, ERR_PLUGIN, "%s",
 		message && message[0] ? message : "the worker failed without a message");
+	if (json_int64(&x->doc, json_member(&x->doc, error, "number"), &number) == 0 &&
+	    number == ENODATA)
+		err->number = ENODATA;
 	if (hint && hint[0])
 		err_hint(err, "%s", hint);
 	err_path(err, x->plugins[0]->path);

@@ -240,6 +240,7 @@ static int missing(const struct plugin_plan *plan, const struct plugin_input *de
 
 	err_set(err, ERR_PLUGIN, "plugin '%s' (%s): input '%s' (%.200s) matches nothing in '%s'",
 		plan->name, plan->path, declared->name, declared->pattern, call->dir_name);
+	err->number = ENODATA;
 	if (is_log && call->log)
 		err_hint(err, "the log '%s' cannot be read", call->log);
 	else if (is_log)

@@ -194,7 +194,8 @@ void plugin_result_release(struct plugin_result *result);
 /*
  * extract(), hyperparams() and validate() in one worker. A required input that matches nothing is an
  * error before any plugin runs (ERR_PLUGIN, names the input, the pattern and the directory). An
- * expected failure ("nil, err") is ERR_PLUGIN with the plugin's message.
+ * expected failure ("nil, err") is ERR_PLUGIN with the plugin's message; its number is ENODATA where
+ * there is nothing of a training to read (code "no_data", "not_recognised" or "not_a_training_record").
  */
 int plugin_extract(const struct plugin_set *set, const struct plugin_plan *plan,
 		   const struct plugin_call *call, struct plugin_result *out, struct err *err);

@@ -10,8 +10,8 @@
  *	 "inputs":[{"name","chosen","files":[{"name","mtime","size","fd","why","dir"}]}]}
  *
  * The worker answers with one JSON object: "plan" (describe), "result" and "hyperparams" (call),
- * "issues", or "error":{"message","hint"}; always "infos", "warnings" and what of the confinement is in
- * force and what is not had, "active" and "missing". On stderr it notes what it
+ * "issues", or "error":{"message","hint","number"}; always "infos", "warnings" and what of the
+ * confinement is in force and what is not had, "active" and "missing". On stderr it notes what it
  * is at, "@PLUGIN FUNCTION", for the message should it be killed.
  *
  * Started with PROBE_ARG it reads nothing, confines itself and answers.
@@ -250,7 +250,7 @@ static void write_answer(const struct worker *w, const struct err *err)
 		json_add_strz(&out, err->msg);
 		str_adds(&out, ",\"hint\":");
 		json_add_strz(&out, err->hint);
-		str_adds(&out, "},");
+		str_addf(&out, ",\"number\":%d},", err->number);
 	} else {
 		add_text(&out, "plan", &c->plan);
 		add_text(&out, "result", &c->result);
