@@ -129,11 +129,9 @@ static void set_times(struct entry *entry, const struct draft *draft)
 	entry->start_time = first_of(values->start_time, draft->result.start_time, entry->end_time);
 }
 
-/* Its size and digest, where it lies in the stage directory. */
-static void print_checkpoint(const struct draft *draft, const struct session *session,
-			     const char *name, struct jsonw *w)
+/* Its size and digest, where it lies in stage directory 'dir'; no digest beyond 'limit' bytes. */
+static void print_checkpoint(const char *dir, const char *name, uint64_t limit, struct jsonw *w)
 {
-	uint64_t limit = (uint64_t)conf_int(&session->conf, "record.digest_limit_mb") << 20;
 	struct digest digest;
 	struct err ignored = ERR_INIT;
 	char *path;
@@ -141,7 +139,7 @@ static void print_checkpoint(const struct draft *draft, const struct session *se
 	jsonw_pair_string(w, "name", name);
 	if (path_check_relative("checkpoint", name, &ignored) < 0)
 		return;
-	path = path_join(draft->dir.path, name);
+	path = path_join(dir, name);
 	if (digest_path(path, limit, &digest, &ignored) == 0) {
 		jsonw_pair_int(w, "size", (int64_t)digest.size);
 		if (digest.sha256[0])
@@ -150,18 +148,25 @@ static void print_checkpoint(const struct draft *draft, const struct session *se
 	free(path);
 }
 
-static void add_checkpoint(struct entry *entry, const struct draft *draft,
-			   const struct session *session, const char *name)
+static void add_checkpoint(struct entry *entry, const char *dir, const char *name, uint64_t limit)
 {
 	struct str json = STR_INIT;
 	struct jsonw w = jsonw_begin(&json, 0);
 	struct err ignored = ERR_INIT;
 
 	jsonw_object(&w);
-	print_checkpoint(draft, session, name, &w);
+	print_checkpoint(dir, name, limit, &w);
 	jsonw_end(&w);
 	entry_add_extra(entry, "final_checkpoint", json.buf, &ignored);
 	str_release(&json);
+}
+
+void record_add_checkpoint(struct entry *entry, const struct session *session, const char *dir,
+			   const char *name)
+{
+	uint64_t limit = (uint64_t)conf_int(&session->conf, "record.digest_limit_mb") << 20;
+
+	add_checkpoint(entry, dir, name, limit);
 }
 
 static void add_plugin(struct entry *entry, const struct plugin_plan *plan)
@@ -312,8 +317,10 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	entry_add_extra_string(entry, "status", status ? status : "completed");
 	if (draft->base_model)
 		entry_add_extra_string(entry, "base_model", draft->base_model);
-	if (checkpoint && *checkpoint)
-		add_checkpoint(entry, draft, session, checkpoint);
+	if (checkpoint && *checkpoint && draft->is_sketch)
+		add_checkpoint(entry, draft->dir.path, checkpoint, 0);
+	else if (checkpoint && *checkpoint)
+		record_add_checkpoint(entry, session, draft->dir.path, checkpoint);
 	if (draft->has_result)
 		add_plugin(entry, &draft->plan);
 	if (add_json(entry, "parents", draft->parents, err) < 0 ||
@@ -564,6 +571,16 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 		result = append(draft, session, &entry, policy, outcome, err);
 	entry_release(&entry);
 	return result;
+}
+
+int draft_compose(struct draft *draft, struct session *session, struct entry *entry,
+		  struct strv *warnings, struct err *err)
+{
+	if (name_run(draft, err) < 0 || compose(draft, session, entry, err) < 0 ||
+	    entry_check(entry, err) < 0)
+		return -1;
+	warn_of_times(entry, warnings);
+	return take_issues(draft, warnings, err);
 }
 
 void record_preview_release(struct record_preview *preview)

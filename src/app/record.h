@@ -74,6 +74,7 @@ struct draft {
 	bool has_result;
 	int64_t left_out; /* steps of a resumed counter that the record holds already */
 	bool additive;	  /* more than the design's keys may be written */
+	bool is_sketch;	  /* no digest of the checkpoint yet; record_add_checkpoint() makes it */
 	struct run_context context;
 	char run_id[ID_TEXT_SIZE];
 };
@@ -123,6 +124,15 @@ enum spool_policy {
  */
 int draft_commit(struct draft *draft, struct session *session, enum spool_policy policy,
 		 struct record_outcome *outcome, struct err *err);
+
+/* Only compose: the entry that draft_commit() would append, into 'entry' (initialised, the caller
+ * releases it). What the plugin's validate() minds is a warning, or the error. */
+int draft_compose(struct draft *draft, struct session *session, struct entry *entry,
+		  struct strv *warnings, struct err *err);
+
+/* "final_checkpoint" of an entry: 'name' in stage directory 'dir', with its size and digest. */
+void record_add_checkpoint(struct entry *entry, const struct session *session, const char *dir,
+			   const char *name);
 
 struct record_preview {
 	struct str entry; /* JSON text */

@@ -121,6 +121,20 @@ int session_layout(struct session *session, struct err *err)
 	return result;
 }
 
+int session_move_root(struct session *session, const char *root, struct err *err)
+{
+	struct stage_map stages = { .v = NULL, .n = 0 };
+
+	if (conf_set_flag(&session->conf, "artifact.root", root, err) < 0)
+		return -1;
+	if (session->has_layout) {
+		stages = session->layout.stages;
+		layout_close(&session->layout);
+	}
+	session->has_layout = layout_open(&session->layout, root, &stages, err) == 0;
+	return session->has_layout ? 0 : -1;
+}
+
 static void set_names(struct session *session, size_t n)
 {
 	session->n_names = n;

@@ -48,6 +48,9 @@ void session_tell_plan(const struct plugin_plan *plan);
 /* The tree, opened without knowing any stage. */
 int session_layout(struct session *session, struct err *err);
 
+/* Another root from now on, for a verb that is about a tree elsewhere; the stages stay known. */
+int session_move_root(struct session *session, const char *root, struct err *err);
+
 /* From now on the tree knows this stage, and those that it knew where all were described. */
 void session_use_plan(struct session *session, const struct plugin_plan *plan);
 
