@@ -47,3 +47,45 @@ for line in open(sys.argv[1], "rb"):
 		"$(median 1)" "$(median 2)" "$ratio" "$(verdict "$ratio" 2)" "$(median 3)"
 	rm -rf "$dir/log"
 }
+
+# ---- adopting ----
+
+# the same names by os.walk: what a script that looks for trainings would do first
+write_walk() {
+	cat >"$dir/walk.py" <<'PY'
+import fnmatch, os, sys
+marks = ("trainer_state.json", "run.json", "meta.yaml", "*.csv", "*.log", "events.out.tfevents.*")
+found = 0
+for top, dirs, files in os.walk(sys.argv[1]):
+    dirs[:] = [d for d in dirs if not d.startswith(".")]
+    found += any(fnmatch.fnmatch(f, m) for f in files for m in marks)
+print(found)
+PY
+}
+
+# 10,000 directories with files of no training in each, and no one to ask a plugin about
+bench_adopt() {
+	echo "Look for trainings in 10,000 directories, ms"
+	mkdir -p "$dir/old" "$dir/empty"
+	(cd "$dir/old" && seq -f 'a%.0f' 100 | while read -r a; do
+		seq -f "$a/b%.0f/c" 0 49 | xargs mkdir -p
+	done
+	find . -type d -name c | sed 's|$|/data.bin|' | xargs touch
+	find . -type d -name 'b*' | sed 's|$|/model.py|' | xargs touch)
+	write_walk
+	"$dir/turns.bin" 11 : find "$dir/old" -name trainer_state.json :: \
+		"$thhost" adopt "$dir/old" --dry-run :: "$thhost" adopt "$dir/empty" --dry-run :: \
+		"$(has_python && echo $python || echo true)" "$dir/walk.py" "$dir/old" >"$dir/turns"
+	ratio=$(quotient "$(median 2)" "$(median 1)")
+	printf '  find %.2f   adopt --dry-run %.2f   %.2fx of find   an empty tree %.2f\n' "$(median 1)" \
+		"$(median 2)" "$ratio" "$(median 3)"
+	if has_python; then
+		ratio=$(quotient "$(median 2)" "$(median 4)")
+		printf '  Python os.walk %.2f   %.2fx of it  (goal 1: %s)\n' "$(median 4)" "$ratio" \
+			"$(verdict "$ratio" 1)"
+	fi
+	more=$(($(memory 2) - $(memory 3)))
+	printf '  memory %d KiB, %d more than for an empty tree  (goal 1024: %s)\n' "$(memory 2)" "$more" \
+		"$(verdict "$more" 1024)"
+	rm -rf "$dir/old"
+}

@@ -187,3 +187,4 @@ bench_passthrough
 bench_json
 bench_state
 bench_filter
+bench_adopt
