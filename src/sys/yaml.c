@@ -304,17 +304,31 @@ static int add_pair(struct printer *p, struct members *members, const struct key
 	return add_node(p, value);
 }
 
-/* The members of 'from' that the mapping itself does not have ("<<: *defaults"). */
+/* The keys of 'more' go over to 'members': of what is merged later, they count first. */
+static void take_keys(struct members *members, struct members *more)
+{
+	members->keys =
+		xrealloc(members->keys, (members->n + more->n + 1) * sizeof(*members->keys));
+	if (more->n)
+		memcpy(members->keys + members->n, more->keys, more->n * sizeof(*more->keys));
+	members->n += more->n;
+	sort_array(members->keys, members->n, sizeof(*members->keys), compare_keys);
+	free(more->keys);
+}
+
+/* The members of 'from' that the mapping does not have yet ("<<: *defaults"). */
 static int add_merged(struct printer *p, struct members *members, struct fy_node *from)
 {
-	void *at = NULL;
+	struct members more = { .n = 0 };
 	struct fy_node_pair *pair;
-	int rc = 0;
+	void *at = NULL;
+	int rc;
 
 	if (from && fy_node_is_alias(from))
 		from = fy_node_resolve_alias(from);
 	if (!from || !fy_node_is_mapping(from))
-		return refuse(p, from, "'<<' needs a mapping");
+		return refuse(p, from, "'<<' needs a mapping or a list of them");
+	rc = collect_keys(p, from, &more);
 	while (rc == 0 && (pair = fy_node_mapping_iterate(from, &at))) {
 		struct key key;
 
@@ -324,6 +338,21 @@ static int add_merged(struct printer *p, struct members *members, struct fy_node
 			rc = add_pair(p, members, &key, fy_node_pair_value(pair));
 		key_clear(&key);
 	}
+	take_keys(members, &more);
+	return rc;
+}
+
+/* What "<<" stands for: a mapping, or a list of mappings of which the first that has a key counts. */
+static int add_all_merged(struct printer *p, struct members *members, struct fy_node *from)
+{
+	struct fy_node *item;
+	void *at = NULL;
+	int rc = 0;
+
+	if (!from || !fy_node_is_sequence(from))
+		return add_merged(p, members, from);
+	while (rc == 0 && (item = fy_node_sequence_iterate(from, &at)))
+		rc = add_merged(p, members, item);
 	return rc;
 }
 
@@ -344,7 +373,7 @@ static int add_members(struct printer *p, struct fy_node *node, struct members *
 			rc = add_pair(p, members, &key, fy_node_pair_value(pair));
 		key_clear(&key);
 	}
-	return rc == 0 && merged ? add_merged(p, members, merged) : rc;
+	return rc == 0 && merged ? add_all_merged(p, members, merged) : rc;
 }
 
 static int add_mapping(struct printer *p, struct fy_node *node)

@@ -41,6 +41,11 @@ describe("yaml", function()
 		assert.equal('{"a":1}', conf.yaml("\xef\xbb\xbfa: 1\r\n"))
 	end)
 
+	it("merges a list of mappings: of equal keys the mapping's own, then the first counts", function()
+		assert.equal('{"b":3,"lr":1,"c":4}',
+			conf.yaml("{b: 3, <<: [{lr: 1, b: 2}, {lr: 9, c: 4}]}\n"))
+	end)
+
 	it("expands aliases and merges", function()
 		assert.equal('{"d":{"lr":1,"b":2},"s":{"b":3,"lr":1},"t":{"lr":1,"b":2}}',
 			conf.yaml("d: &d {lr: 1, b: 2}\ns: {<<: *d, b: 3}\nt: *d\n"))
@@ -91,6 +96,8 @@ describe("yaml", function()
 		{ "a: 1\nb: 2\n\"a\": 3\n", "^f.yml:3: duplicate key" },
 		{ "a: *nope\n", "alias without its anchor" },
 		{ "a: {<<: 5}\n", "'<<' needs a mapping" },
+		{ "a: {<<: [{b: 1}, 5]}\n", "'<<' needs a mapping" },
+		{ "<<:\n  nme:\n  w:<:\n  nme:\n", "^f.yml:4: duplicate key" },
 		{ "? [1, 2]\n: x\n? [1, 2]\n: y\n", "duplicate key" },
 		{ "? [*nope]\n: x\n", "alias without its anchor" },
 		{ "a: {<<: {[*nope]: 2}}\n", "alias without its anchor" },
