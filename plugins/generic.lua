@@ -6,6 +6,7 @@ local detect = require("th.detect")
 local folders = require("th.folder")
 local hparams = require("th.hparams")
 local json = require("th.json")
+local jsonpickle = require("th.jsonpickle")
 local metrics = require("th.metrics")
 local num = require("th.num")
 local plain = require("th.plain")
@@ -158,16 +159,21 @@ local function epochs_of(reading)
 	end
 end
 
---- Optimizer steps that ran. Where no file counts them, epochs do; where nothing counts, 0.
+-- What loggers call the optimizer's own counter among the metrics.
+local COUNTERS = { "train/global_step", "global_step" }
+
+--- Optimizer steps that ran; 0 where no file counts them: epochs are no steps.
 local function steps_of(ctx, reading, result)
 	local steps = count(detect.ran(reading.steps))
 	if steps then
 		return steps
 	end
-	steps = count(epochs_of(reading))
-	if steps then
-		result.sources.steps = "derived: epochs that ran; no file counts the steps"
-		return steps
+	for _, name in ipairs(COUNTERS) do
+		steps = count(reading.final_metrics[name])
+		if steps then
+			result.sources.steps = "inferred: metric " .. name
+			return steps
+		end
 	end
 	result.sources.steps = "derived: no file tells how many steps ran"
 	ctx.log.warn("no file tells how many steps ran; --steps does")
@@ -212,7 +218,7 @@ local function add_train_loss(values, reading, sources)
 end
 
 local function metrics_of(ctx, reading, sources)
-	local values, left_out = plain.numbers(reading.final_metrics)
+	local values, left_out = plain.numbers(jsonpickle.plain(reading.final_metrics))
 	tell_left_out(ctx, "metrics", left_out)
 	add_train_loss(values, reading, sources)
 	return values

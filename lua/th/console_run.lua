@@ -445,7 +445,9 @@ end
 ---@param segment string
 ---@return any
 function M.is_progress(segment)
-	return segment:find("%d/%d+[%] ]") or segment:find("^{'loss': ") or segment:find("atch ", 1, true)
+	return segment:find("^%d+/%d+[%] ]")
+		or segment:find("[^/%d]%d+/%d+[%] ]") -- but "11/13/2025 " is a day
+		or segment:find("^{'loss': ") or segment:find("atch ", 1, true)
 end
 
 --- Read the last training of a log.

@@ -126,7 +126,7 @@ function M.lines(folder, name, ...)
 end
 
 local NOT_SKIPPED = { "val", "Val", "VAL", "est", "EST", "dev", "Dev", "sav", "Sav", "rror", "top",
-	"Inter", "raceback", "omplete", "inish", "done", "Done" }
+	"Inter", "raceback", "omplete", "inish", "done", "Done", "完成" }
 
 local function is_told_apart(segment)
 	for _, word in ipairs(NOT_SKIPPED) do
@@ -445,12 +445,14 @@ end
 --- Literals of the lines that `break_off` and the end of a training are told by.
 M.END_NEEDLES = { "out of memory", "OutOfMemory", "Segmentation", "oom-kill", "Out Of Memory",
 	"Bus error", "core dumped", "CANCELLED", "TIME LIMIT", "Terminated", "Killed", "PREEMPTION",
-	"SIGTERM", "rain", "topp", "TOPP", "arly" }
+	"SIGTERM", "rain", "topp", "TOPP", "arly", "完成", "训练结束" }
 
 local ENDED = { "complete", "finished", "done", "successful", "ended" }
 local NOT_ENDED = { "epoch[^s]", "incomplete", "not ", "%d%%", "step %d", "will ", "when " }
 local EARLY_PLANS = { "counter", "patience%s*[=:]", "will ", "rounds?%s*[=:]", "did not", "enable",
 	"early[ _-]?stop[%w_]*['\"]?%s*[=:]%s*%S+%s*$", "early_stop%w*['\"]?%s*[=:]", "callback" }
+-- Chinese scripts say it without the word "train": "训练完成", "✓ 完成！共提取 132 页".
+local ENDED_CHINESE = { "训练完成", "训练结束", "全部完成", "完成！" }
 local REACHED = { "max_epochs=%d+` reached", "max_steps=%d+` reached", "^training time:? %d" }
 
 --- Does the line say that training ended: "early" for an early stop, "done" for its plain end?
@@ -463,6 +465,8 @@ function M.ending(message)
 	local lower = message:lower()
 	if lower:find("stop", 1, true) and lower:find("early[ _-]?stop") then
 		return not matches_one(lower, EARLY_PLANS) and "early" or nil
+	elseif matches_one(message, ENDED_CHINESE) then
+		return "done"
 	elseif not lower:find("train", 1, true) and not lower:find("reached", 1, true) then
 		return nil
 	elseif matches_one(lower, REACHED) or (matches_one(lower, ENDED) and lower:find("%f[%a]train")

@@ -212,7 +212,7 @@ local function read_origin(reading, record)
 	reading.git_commit = pick.text(record, "experiment", "repositories", 1, "commit")
 	local program = pick.text(record, "experiment", "mainfile")
 	local command = pick.text(record, "command") or pick.text(record, "meta", "command")
-	local words = { program, command }
+	local words = program and { program, command } or { command }
 	local updates = pick.table(record, "meta", "options", "UPDATE")
 	if program and command and #updates > 0 then
 		words[#words + 1] = "with"

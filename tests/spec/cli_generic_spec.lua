@@ -133,13 +133,13 @@ describe("the generic stage", function()
 			record(t.dir .. "/odd", "-d", "mine"), env)
 	end)
 
-	it("counts epochs where no file counts steps, and 0 where nothing does", function()
+	it("takes a logger's global_step where no file counts steps, and 0 where nothing does", function()
 		local made = reading()
-		made.steps = nil
+		made.steps, made.final_metrics["train/global_step"] = nil, 45000
 		t:ok(record(left("x", made), "-d", "a"), env)
-		assert.are.equal(3, t:info("finetune_a").training_history[1].steps)
-		assert.are.equal("derived", t:info("finetune_a").training_history[1].evidence.steps)
-		made.epochs = nil
+		assert.are.equal(45000, t:info("finetune_a").training_history[1].steps)
+		assert.are.equal("inferred", t:info("finetune_a").training_history[1].evidence.steps)
+		made.final_metrics["train/global_step"] = nil -- three epochs are no three steps
 		local result = t:ok(record(left("y", made), "-d", "b"), env)
 		assert.are.equal(0, t:info("finetune_b").training_history[1].steps)
 		assert.matches("no file tells how many steps ran", result.err)

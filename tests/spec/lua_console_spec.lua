@@ -57,6 +57,14 @@ describe("th.console", function()
 		assert.are.equal(2, reading.epochs.final)
 	end)
 
+	it("takes lines that begin with a day for lines, and bars before a plain end for done", function()
+		local day = "11/13/2025 22:52:41 - INFO - __main__ - "
+		local reading = assert(read("feat: 99%|####  | 131/132 [00:23<00:00,  5.02it/s]\r"
+			.. "feat: 100%|#####| 132/132 [00:23<00:00,  5.17it/s]" .. day .. "保存特征到 ./a.pkl\n"
+			.. day .. "Epoch 1: loss=0.5 acc=0.25\n" .. day .. "✓ 完成！共提取 132 页的特征\n" .. day .. "  特征维度: 768\n"))
+		assert.are.equal("completed", reading.outcome)
+	end)
+
 	it("counts epochs from where the log begins to count", function()
 		local function epochs(text)
 			return read(text).epochs

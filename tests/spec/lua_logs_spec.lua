@@ -83,7 +83,8 @@ describe("th.logs", function()
 			["`Trainer.fit` stopped: `max_epochs=10` reached."] = "done",
 			["Epoch 00012: early stopping"] = "early", ["Epoch 3 training completed"] = "",
 			["EarlyStopping counter: 3 out of 10"] = "", ["early_stopping=True, lr=1"] = "",
-			["Early stopping: True"] = "", ["Training will be done on cuda"] = "", ["Done."] = "" }) do
+			["Early stopping: True"] = "", ["Training will be done on cuda"] = "", ["Done."] = "",
+			["✓ 完成！共提取 132 页的特征"] = "done", ["训练完成"] = "done", ["未完成"] = "" }) do
 			assert.are.equal(ending, logs.ending(line) or "", line)
 		end
 	end)

@@ -16,6 +16,11 @@ local function read(texts)
 	return leavings.read(sacred, texts)
 end
 
+--- The same record without a field of its experiment.
+local function without_mainfile()
+	return (run_json():gsub('"mainfile": "train.py", ', ""))
+end
+
 describe("th.sacred", function()
 	it("reads a run's origin, times and configuration", function()
 		local reading = read { ["run.json"] = run_json('"stop_time": "2019-07-05T12:24:26.7"'),
@@ -27,6 +32,7 @@ describe("th.sacred", function()
 		assert.are.equal("dl-01", reading.host)
 		assert.are.equal("0a28", reading.git_commit)
 		assert.are.equal("train.py main with lr=0.1", reading.command)
+		assert.are.equal("main", read { ["run.json"] = without_mainfile() }.command)
 		assert.are.equal("2019-07-05T12:16:03.909392+00:00", reading.start_time)
 		assert.are.equal("2019-07-05T12:24:26.7+00:00", reading.end_time)
 		assert.are.same({ lr = 0.1, num_epochs = 3 }, reading.hyperparams)
