@@ -65,6 +65,13 @@ describe("th.console", function()
 		assert.are.equal("completed", reading.outcome)
 	end)
 
+	it("tells a row of progress from a line that begins with a day", function()
+		local is_progress = require("th.console_run").is_progress
+		assert.is_truthy(is_progress("12/30 [==>...] - loss: 0.5"))
+		assert.is_truthy(is_progress("Train: [12/30] loss 0.5"))
+		assert.is_falsy(is_progress("11/13/2025 22:52:41 - INFO - saved"))
+	end)
+
 	it("counts epochs from where the log begins to count", function()
 		local function epochs(text)
 			return read(text).epochs
