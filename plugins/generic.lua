@@ -245,7 +245,7 @@ local function evidence_of(result)
 	local evidence = {}
 	for _, field in ipairs({ "steps", "epochs", "metrics", "outcome", "base_model", "dataset",
 		"planned", "raw_hyperparams", "final_checkpoint", "best", "start_time", "end_time" }) do
-		if result[field] ~= nil then
+		if result[field] ~= nil and result[field] ~= "unknown" then
 			local word = (result.sources[field] or ""):match("^(%a+):")
 			evidence[field] = (word == "derived" or word == "inferred") and word
 				or DECLARED[field] and "declared" or "observed"

@@ -7,7 +7,8 @@ local program = arg[1]
 local root = arg[2] or "."
 local README_LINES = 250
 local PAGES = {
-	"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/plugins.md", "docs/reliability.md",
+	"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/plugins.md", "docs/readers.md",
+	"docs/reliability.md",
 }
 
 local faults = 0

@@ -94,7 +94,9 @@ describe("the generic stage", function()
 		it("records a training that " .. outcome, function()
 			local result = t:ok(record(left("x", reading({ outcome = outcome, error = "OSError: x" })),
 				"-d", "mine"), env)
-			assert.are.equal(status, t:info("finetune_mine").training_history[1].status)
+			local entry = t:info("finetune_mine").training_history[1]
+			assert.are.equal(status, entry.status)
+			assert.are.equal(outcome ~= "unknown", entry.evidence.outcome ~= nil)
 			assert.are.equal(outcome == "completed_then_crashed",
 				result.err:find("had completed when its program crashed: OSError: x", 1, true) ~= nil)
 		end)
