@@ -1,6 +1,7 @@
 --- System calls that fail, in the real program over a real tree: a rig that goes back to its start
 --- before each fault, and the faults.
 local cli = require "support.cli"
+local shim = require "support.shim"
 local torture = require "support.torture"
 
 local M = {}
@@ -149,27 +150,17 @@ end
 ---@class torture.Rig
 ---@field tree support.Tree
 ---@field home string what must not be in the tree
----@field shim? string where the shim lies; nil: there is no compiler
+---@field shim boolean the shim can be preloaded
 ---@field wrong string[] what the sweeps have found
 local Rig = {}
 Rig.__index = Rig
-
---- The shim, built; nil where there is no compiler.
----@param dir string
----@return string?
-local function build_shim(dir)
-	local path = dir .. "/shim.so"
-	local command = ("%s -shared -fPIC -o %s tests/torture/shim.c -ldl 2>%s/cc"):format(
-		os.getenv("CC") or "cc", path, dir)
-	return os.execute(command) and path or nil
-end
 
 --- 'tree' as it is now is the start of each fault.
 ---@param tree support.Tree
 ---@return torture.Rig
 function M.rig(tree)
 	local home = cli.temp_dir()
-	local rig = setmetatable({ tree = tree, home = home, shim = build_shim(home), wrong = {} }, Rig)
+	local rig = setmetatable({ tree = tree, home = home, shim = shim.library() ~= nil, wrong = {} }, Rig)
 	rig:begin_here()
 	return rig
 end
@@ -200,7 +191,11 @@ end
 
 --- Run it two minutes later: what a killed process left is old enough then to be removed.
 function Rig:run_later(args)
-	return self:run(args, self.shim and ("env LD_PRELOAD=%s SHIM_TIME=120"):format(self.shim))
+	if not self.shim then
+		return self:run(args)
+	end
+	cli.write(self.home .. "/clock", "120")
+	return self:run(args, table.concat(shim.prefix { clock = self.home .. "/clock" }, " "))
 end
 
 function Rig:trace()
@@ -213,9 +208,8 @@ local NUMBERS = { EIO = 5 }
 ---@return string
 function Rig:prefix(fault)
 	if fault.shim then
-		return ("env LD_PRELOAD=%s SHIM_HIT=%s/hit SHIM_CALL=%s SHIM_WHEN=%d %s"):format(self.shim,
-			self.home, fault.name, fault.k,
-			fault.shim == "half" and "SHIM_HALF=1" or "SHIM_ERROR=" .. NUMBERS[fault.errno])
+		return table.concat(shim.prefix { hit = self.home .. "/hit", call = fault.name, when = fault.k,
+			half = fault.shim == "half" and 1 or nil, error = NUMBERS[fault.errno] }, " ")
 	end
 	local what = fault.errno and "error=" .. fault.errno or "signal=KILL"
 	return ("timeout -s KILL 60 strace -qq -y -o %s/trace -e inject=%s:%s:when=%d%s"):format(self.home,
