@@ -267,14 +267,6 @@ static int insert_entries(const struct info *info, const struct batch *batch,
 	return rc;
 }
 
-static int compare_edits(const void *left, const void *right)
-{
-	const struct json_edit *a = left;
-	const struct json_edit *b = right;
-
-	return a->start < b->start ? -1 : a->start > b->start;
-}
-
 static int collect_edits(const struct info *info, const struct batch *batch, int64_t total,
 			 struct info_change *change, struct err *err)
 {
@@ -287,7 +279,7 @@ static int collect_edits(const struct info *info, const struct batch *batch, int
 	replace_string(info, "final_checkpoint", batch->what->head.final_checkpoint, change);
 	replace_string(info, "last_updated", last_of(batch)->end_time, change);
 	replace_string(info, "last_dataset", last_of(batch)->dataset, change);
-	qsort(change->edits, change->n, sizeof(change->edits[0]), compare_edits);
+	json_sort_edits(change->edits, change->n);
 	return 0;
 }
 
@@ -304,7 +296,7 @@ static void abridge(const struct info *info, const struct str *old,
 	if (last != JSON_NONE)
 		edits[n++] =
 			(struct json_edit){ start, info->doc.tokens[last].start - start, "", 0 };
-	qsort(edits, n, sizeof(edits[0]), compare_edits);
+	json_sort_edits(edits, n);
 	json_splice(old->buf, old->len, edits, n, out);
 }
 

@@ -39,12 +39,7 @@ static size_t collect(const struct info *info, int64_t total, char number[32],
 		if (!json_equal(doc, json_member(doc, 0, "last_dataset"), doc, dataset))
 			add_edit(info, "last_dataset", text, len, edits, &n);
 	}
-	if (n == 2 && edits[0].start > edits[1].start) {
-		struct json_edit later = edits[0];
-
-		edits[0] = edits[1];
-		edits[1] = later;
-	}
+	json_sort_edits(edits, n);
 	return n;
 }
 

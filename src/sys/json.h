@@ -139,6 +139,9 @@ struct json_edit {
 	size_t len;
 };
 
+/* Into the order of their start, as json_splice() needs them. */
+void json_sort_edits(struct json_edit *edits, size_t n);
+
 /* 'text' with 'n' edits, given in order of their start and not overlapping, into 'out'. */
 void json_splice(const char *text, size_t text_len, const struct json_edit *edits, size_t n,
 		 struct str *out);

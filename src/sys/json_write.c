@@ -8,6 +8,19 @@
 #include <float.h>
 #include <math.h>
 
+static int compare_edits(const void *left, const void *right)
+{
+	const struct json_edit *a = left;
+	const struct json_edit *b = right;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+void json_sort_edits(struct json_edit *edits, size_t n)
+{
+	qsort(edits, n, sizeof(edits[0]), compare_edits);
+}
+
 void json_splice(const char *text, size_t text_len, const struct json_edit *edits, size_t n,
 		 struct str *out)
 {
