@@ -531,9 +531,10 @@ static enum file_result commit(struct swap *s)
 		return FILE_NOT_DURABLE;
 	}
 	if (holder == HOLDER_OTHER) {
-		if (s->exchanged && holder_of(s, s->tmp) != HOLDER_NEW) {
+		if (holder_of(s, s->tmp) != HOLDER_NEW) {
 			note_was_there(s);
-			keep_overtaken(s);
+			if (s->exchanged)
+				keep_overtaken(s);
 		}
 		return explain_failure(s, number);
 	}

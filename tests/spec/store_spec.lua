@@ -166,6 +166,18 @@ describe("store", function()
 		end)
 	end
 
+	it("says that a record is large, for each append rewrites it", function()
+		storage.append(dir, 1)
+		storage.write(record, (storage.read(record):gsub("{", "{" .. (" "):rep(8 << 20), 1)))
+		storage.write(dir .. "/driver", [[
+			assert(require("unit").store.append(arg[1], { steps = 2, path = "exp_1/x/training_info.json" }))
+		]])
+		assert.matches("warning: 'exp_1/x/training_info.json' has %d+ bytes; each append rewrites them all",
+			storage.output(("lua5.4 %s/driver %s 2>&1"):format(dir, dir)))
+		assert.same({ 1, 2 }, storage.steps(dir))
+		assert.equal("stage3", store.string(dir, "stage")) -- behind the eight MiB
+	end)
+
 	it("refuses an entry that breaks the rules before touching anything", function()
 		local done, _, code = storage.append(dir, -1)
 		assert.is_nil(done)
@@ -350,6 +362,23 @@ describe("store", function()
 		assert.same({ 1, 2, 3 }, storage.steps(dir))
 		assert.is_truthy(storage.read(dir .. "/" .. BACKUP):find('"total_steps": 3', 1, true))
 		no_leftovers()
+	end)
+
+	it("writes an entry once that another program has taken over, where files cannot be exchanged", function()
+		local shim = require "support.shim"
+		if not shim.library() or storage.skip_without(storage.has_strace, "strace") then
+			return pending("no strace, or no shim")
+		end
+		storage.append(dir, 1)
+		-- It reads ours the moment that it is there, and writes the same back.
+		local prefix = shim.prefix { call = "fstatat", when = "1+", ["do"] = ("cd %s; if test ! -e once "
+			.. "&& grep -q '\"steps\": 2' %s; then : >once; cp %s theirs; mv theirs %s; fi"):format(dir,
+			storage.RECORD, storage.RECORD, storage.RECORD) }
+		local words = { "strace", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:error=EINVAL" }
+		assert.equal("already", shim.run(dir, [[
+			io.write((require("unit").store.append(arg[1], { steps = 2, path = "x" })))
+		]], table.move(prefix, 1, #prefix, #words + 1, words)))
+		assert.same({ 1, 2 }, storage.steps(dir))
 	end)
 
 	it("syncs the new file before it gets the name, the directory after, and nothing twice", function()
@@ -542,6 +571,23 @@ describe("spool", function()
 			assert.is_truthy(message:find(dir .. "/x.json", 1, true), message)
 			assert.equal(text, storage.read(dir .. "/x.json"))
 		end
+	end)
+
+	it("is found from within the stage directory, and beside its root", function()
+		local path = store.spool(dir, id, "x", { steps = 7 })
+		assert.is_true(store.check_spooled(path))
+		storage.write(dir .. "/driver", [[
+			print(require("unit").store.check_spooled(".thhost/spool/" .. arg[1] .. ".json"))
+		]])
+		assert.equal("true\n", storage.output(("cd %s && lua5.4 driver %s"):format(dir, id)))
+	end)
+
+	it("needs no home", function()
+		storage.write(dir .. "/driver", [[
+			io.write((require("unit").store.spool(arg[1], arg[2], "x", { steps = 7, no_dir = true })))
+		]])
+		assert.matches("^" .. dir:gsub("%p", "%%%0") .. "/thhost%-spool%-%d+/", storage.output(
+			("env -u HOME -u XDG_STATE_HOME TMPDIR=%s lua5.4 %s/driver %s %s"):format(dir, dir, dir, id)))
 	end)
 
 	it("follows a directory that was moved since", function()

@@ -245,6 +245,30 @@ static int u_spool_list(lua_State *L)
 	return result < 0 ? unit_fail(L, &err) : 1;
 }
 
+/* [-0, +1..3, e] (path) */
+static int u_check_spooled(lua_State *L)
+{
+	struct err err = ERR_INIT;
+
+	if (store_check_spooled(luaL_checkstring(L, 1), &err) < 0)
+		return unit_fail(L, &err);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+/* [-0, +1, e] (dir, key): a string of the record's head, or nil */
+static int u_string(lua_State *L)
+{
+	const char *key = luaL_checkstring(L, 2);
+	int dirfd = check_dir(L, luaL_checkstring(L, 1));
+	char *value = store_string(dirfd, "x", key);
+
+	close(dirfd);
+	lua_pushstring(L, value);
+	free(value);
+	return 1;
+}
+
 /* ---- journal ---- */
 
 /* [-0, +0, e] */
@@ -354,6 +378,22 @@ static int u_load(lua_State *L)
 	return 3;
 }
 
+/* [-0, +0..3, e] (dir): the newest run as JSON, or nothing */
+static int u_newest(lua_State *L)
+{
+	struct err err = ERR_INIT;
+	struct run_list list;
+	int dirfd = check_dir(L, luaL_checkstring(L, 1));
+	int result = journal_load_newest(dirfd, &list, &err);
+	int n = result == 0 && list.n > 0;
+
+	close(dirfd);
+	if (n)
+		push_run(L, &list.v[0]);
+	run_list_release(&list);
+	return result < 0 ? unit_fail(L, &err) : n;
+}
+
 /* [-0, +1..3, e] (dir, prefix): the run as JSON */
 static int u_find(lua_State *L)
 {
@@ -420,9 +460,12 @@ void unit_store(lua_State *L)
 		{ "spool", u_spool },
 		{ "unspool", u_unspool },
 		{ "spool_list", u_spool_list },
+		{ "check_spooled", u_check_spooled },
+		{ "string", u_string },
 		{ "begin", u_begin },
 		{ "update", u_update },
 		{ "load", u_load },
+		{ "newest", u_newest },
 		{ "find", u_find },
 		{ "log", u_log },
 		{ "make_id", u_make_id },
