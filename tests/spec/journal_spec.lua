@@ -105,6 +105,7 @@ describe("journal", function()
 		end
 		storage.write(run_file(store.make_id()), "{")
 		storage.write(run_file("not-an-id"), '{"schema":"thhost.run/1"}')
+		storage.write(run_file(store.make_id()), (storage.read(run_file(ids[1])):gsub('"running"', '"dreaming"')))
 		storage.write(run_file(".hidden"), "")
 		storage.shell("ln -s /etc/passwd %s", run_file("link"))
 		local runs, broken = store.load(dir)
@@ -113,8 +114,25 @@ describe("journal", function()
 			found[i] = member(run, "run_id")
 		end
 		assert.same(ids, found)
-		assert.equal(3, #broken)
+		assert.equal(4, #broken)
 		assert.is_truthy(broken[1]:find("^%.thhost/runs/"))
+	end)
+
+	it("removes what a crash has left of a run, and nothing that only looks like it", function()
+		assert.is_true(store.begin(dir, here))
+		local names = {}
+		for _, rest in ipairs { ".tmp.1.0123456789abcdef", ".tmp.1.0123456789abcdef.5f.0123456789abcdef",
+			".tmp.1.0123456789abcdeg", ".tmp.1.0123456789abcdef5", ".tmp.1.0123456789abcdef.5f.0123" } do
+			names[#names + 1] = ".x.json" .. rest
+			storage.shell("touch -d 2020-01-01 %s", dir .. "/.thhost/runs/" .. names[#names])
+		end
+		local library, why = shim.library()
+		if not library then
+			return pending(why)
+		end
+		storage.write(dir .. "/clock", "120") -- it is the ctime that counts
+		shim.run(dir, 'require("unit").store.load(arg[1])', shim.prefix { clock = dir .. "/clock" })
+		assert.same({ names[5], names[4], names[3] }, storage.names_with(dir .. "/.thhost/runs", ".tmp."))
 	end)
 
 	it("finds a run by an unambiguous beginning of its id", function()
@@ -217,6 +235,20 @@ describe("journal", function()
 			assert.equal("recorded", member(store.find(dir, here.run_id), "state"))
 		end)
 
+		it("never one whose file is gone by then", function()
+			local library, why = shim.library()
+			if not library then
+				return pending(why)
+			end
+			here.pid = dead_pid()
+			assert.is_true(store.begin(dir, here))
+			assert.equal("0", shim.run(dir, [[
+				io.write(select(3, require("unit").store.load(arg[1], true)))
+			]], shim.prefix({ call = "openat", name = here.run_id, when = 2,
+				["do"] = ("rm %s/.thhost/runs/%s.json"):format(dir, here.run_id) })))
+			assert.same({}, (store.load(dir)))
+		end)
+
 		it("the log's last change is taken for the end", function()
 			local log = store.log(dir, here.run_id, "step 1\n")
 			storage.shell("TZ=UTC touch -d 2025-12-11T11:30:00 %s", dir .. "/" .. log)
@@ -234,6 +266,28 @@ describe("journal", function()
 		os.remove(dir .. "/" .. name)
 		storage.shell("ln -s /dev/null %s", dir .. "/" .. name)
 		assert.is_nil((store.log(dir, here.run_id, "three\n")))
+	end)
+
+	it("writes no log into what is no file", function()
+		local name = store.log(dir, here.run_id, "one\n")
+		storage.shell("rm %s && mkfifo %s", dir .. "/" .. name, dir .. "/" .. name)
+		local reader <close> = assert(io.open(dir .. "/" .. name, "r+")) -- else the open waits for one
+		local log, message, code = store.log(dir, here.run_id, "two\n")
+		assert.is_nil(log)
+		assert.equal("'" .. name .. "' is not a file", message)
+		assert.equal("invalid", code)
+		assert.is_truthy(reader)
+	end)
+
+	it("knows the newest run", function()
+		assert.is_nil((store.newest(dir)))
+		-- As numbers 1382 and 9 come after 13 and a.
+		for _, id in ipairs { "01a2095d-1382", "01a2095d-13aa", "01a2095d-139f" } do
+			here.run_id = id .. "-7000-8000-000000000001"
+			assert.is_true(store.begin(dir, here))
+		end
+		here.run_id = "01a2095d-13aa-7000-8000-000000000001"
+		assert.equal(here.run_id, member(store.newest(dir), "run_id"))
 	end)
 
 	it("is as open to a team as the stage directory", function()
