@@ -305,16 +305,16 @@ static int make_stage(const struct layout *layout, const char *exp, const char *
 	return 0;
 }
 
-static bool has_no_experiment(const struct layout *layout)
+/* 1: there is no experiment; 0: there is one; -1: it cannot be told. */
+static int has_no_experiment(const struct layout *layout, struct err *err)
 {
 	struct strv dirs = STRV_INIT;
-	struct err ignored = ERR_INIT;
-	bool has_none = layout_list_dirs(layout->rootfd, &dirs, &ignored) == 0;
+	int has_none = layout_list_dirs(layout->rootfd, &dirs, err) == 0 ? 1 : -1;
 
-	for (size_t i = 0; has_none && i < dirs.n; i++)
+	for (size_t i = 0; has_none > 0 && i < dirs.n; i++)
 		has_none = !layout_is_experiment(layout, dirs.v[i]);
 	strv_release(&dirs);
-	return has_none;
+	return has_none < 0 ? err_prefix(err, "'%s'", layout->root) : has_none;
 }
 
 /* The experiment that 'exp' means; 'is_first': there is none at all, and the first may be made. */
@@ -326,9 +326,13 @@ static int find_or_first(struct layout *layout, const char *exp, struct str *nam
 	*is_first = false;
 	if (layout_find_experiment(layout, exp, name, &absent) == 0)
 		return 0;
-	*is_first = !exp && absent.code == ERR_NOT_FOUND && has_no_experiment(layout);
-	if (*is_first)
-		return 0;
+	if (!exp && absent.code == ERR_NOT_FOUND) {
+		int has_none = has_no_experiment(layout, err);
+
+		*is_first = has_none > 0;
+		if (has_none != 0)
+			return has_none < 0 ? -1 : 0;
+	}
 	*err = absent;
 	return -1;
 }

@@ -8,6 +8,7 @@
 #include "sys/json.h"
 #include "sys/path.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -91,17 +92,34 @@ static int fill_inside(struct query *q, const char *relative, int fd)
 	return FOUND;
 }
 
+/* What cannot be looked at is not absent. */
+static int find_dir(struct query *q, const char *ref, char real[PATH_MAX])
+{
+	struct stat st;
+
+	if (!q->allow_path)
+		return NOT_FOUND;
+	if (stat(ref, &st) == 0) {
+		if (!S_ISDIR(st.st_mode))
+			return NOT_FOUND;
+		if (realpath(ref, real))
+			return FOUND;
+	}
+	if (path_is_absent(errno) || errno == ENAMETOOLONG)
+		return NOT_FOUND;
+	return err_errno(q->err, ERR_FAILED, "cannot look at '%s'", ref);
+}
+
 static int by_path(struct query *q, const char *ref)
 {
 	char real[PATH_MAX];
-	struct stat st;
 	char *relative;
 	char *path;
 	int fd;
-	int rc = FOUND;
+	int rc = find_dir(q, ref, real);
 
-	if (!q->allow_path || stat(ref, &st) < 0 || !S_ISDIR(st.st_mode) || !realpath(ref, real))
-		return NOT_FOUND;
+	if (rc != FOUND)
+		return rc;
 	fd = path_open_dir(ref, q->err);
 	if (fd < 0)
 		return -1;
