@@ -172,7 +172,7 @@ static void add_scalar(struct printer *p, struct fy_node *node)
 		fy_node_get_style(node) == FYNS_PLAIN || fy_node_get_style(node) == FYNS_ANY;
 
 	if (!text)
-		text = "";
+		text = ""; /* not reached by tests: the library has "" for an empty one */
 	if (is_plain && !is_string_tag(node) &&
 	    (add_word(p->out, text, len) || add_based(p->out, text, len) ||
 	     add_decimal(p->out, text, len)))
@@ -254,8 +254,8 @@ static int key_text(struct printer *p, struct fy_node_pair *pair, struct key *ou
 	if (node && !fy_node_is_scalar(node))
 		return print_key(p, out);
 	out->text = node ? fy_node_get_scalar(node, &out->len) : NULL;
-	if (!out->text) {
-		out->text = "null";
+	if (!out->len && (!node || fy_node_get_style(node) == FYNS_PLAIN)) {
+		out->text = "null"; /* "? " or ": value", which is no "" */
 		out->len = 4;
 	}
 	return 0;
@@ -434,7 +434,7 @@ static int report(struct fy_diag *diag, const char *name, struct err *err)
 	void *at = NULL;
 	struct fy_diag_error *first = fy_diag_errors_iterate(diag, &at);
 
-	if (!first)
+	if (!first) /* not reached by tests: it does not fail without an error */
 		return err_set(err, ERR_INVALID, "%s: not YAML", name);
 	return err_set(err, ERR_INVALID, "%s:%d: %s", name, first->line, first->msg);
 }

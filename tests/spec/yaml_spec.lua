@@ -89,6 +89,11 @@ describe("yaml", function()
 		assert.equal('{"a":{"[null]":1}}', conf.yaml("a: &a {[*a]: 1}\n"))
 	end)
 
+	it("takes an empty key for null, and an alias with a value behind it", function()
+		assert.equal('{"k":"x","v":{"x":1}}', conf.yaml("k: &k x\nv: {*k : 1}\n"))
+		assert.equal('{"null":1}', conf.yaml("? \n: 1\n"))
+	end)
+
 	for _, case in ipairs {
 		{ "a: [1,\nb: }\n", "^f.yml:2: " },
 		{ "a:\n  - 1\n b: 2\n", "^f.yml:3: " },
