@@ -1,16 +1,14 @@
---- Each call to the system that an operation makes fails once, with each error that matters: it ends
---- with a message that names the error, or goes another way; nothing stays open or lies about.
+--- Each call to the system that an operation makes fails, once with each error that matters and from then
+--- on: it ends with a message that names the error, or goes another way; nothing stays open or lies about.
 local cases = require "support.sweep_cases"
+local shim = require "support.shim"
 local storage = require "support.storage"
 
-describe("one call fails while it", function()
-	local dir, library
+describe("a call fails while it", function()
+	local dir
 
 	setup(function()
 		dir = storage.temp_dir()
-		local built = dir .. "/fail.so"
-		library = os.execute(("%s -shared -fPIC -o %s tests/support/fail.c -ldl"):format(os.getenv("CC")
-			or "cc", built)) and built
 	end)
 	teardown(function()
 		storage.remove(dir)
@@ -18,8 +16,9 @@ describe("one call fails while it", function()
 
 	for i, case in ipairs(cases) do
 		it(case.name, function()
-			if storage.is_asan or not library then
-				return pending("a sanitizer in the way of a preloaded library, or no compiler")
+			local library, why = shim.library("fail")
+			if not library then
+				return pending(why)
 			end
 			local here = dir .. "/" .. i
 			storage.shell("mkdir %s", here)

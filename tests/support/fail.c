@@ -5,6 +5,9 @@
  * the error number FAIL_ERROR, and its name is put into FAIL_HIT. close() closes all the same, as the
  * kernel does. Without FAIL_AT all is as usual, and the count begins anew. The name goes
  * into the file FAIL_TELL as well, if that is set.
+ *
+ *	FAIL_ON=1			all calls of that name fail from the K-th call on
+ *	FAIL_ALSO=renameat2=22,linkat=1	these always fail, as where there is no such thing
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -15,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -32,20 +36,43 @@ static void tell(const char *name)
 	}
 }
 
+static int goes_on(const char *name)
+{
+	const char *hit = getenv("FAIL_ON") ? getenv("FAIL_HIT") : NULL;
+
+	return hit && strcmp(hit, name) == 0;
+}
+
+/* The error number that this one always gives, or 0. */
+static int always(const char *name)
+{
+	size_t len = strlen(name);
+	const char *at = getenv("FAIL_ALSO");
+
+	for (; at && *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+		if (strncmp(at, name, len) == 0 && at[len] == '=')
+			return atoi(at + len + 1);
+	return 0;
+}
+
 static int fails(const char *name)
 {
 	static long count;
 	const char *at = getenv("FAIL_AT");
+	int number;
 
 	if (!at) {
 		count = 0;
 		return 0;
 	}
-	if (++count != atol(at))
-		return 0;
-	tell(name);
-	errno = atoi(getenv("FAIL_ERROR"));
-	return 1;
+	number = always(name);
+	if (++count == atol(at))
+		tell(name);
+	if (count == atol(at) || goes_on(name))
+		number = atoi(getenv("FAIL_ERROR"));
+	if (number)
+		errno = number;
+	return number != 0;
 }
 
 #define FAIL(type, failed, name, declared, passed)                                \

@@ -1,5 +1,6 @@
---- Each call of the C library that an operation makes fails once: see fail.c. The operation runs in a
---- process of its own behind the preloaded library, over and over, and says what is wrong.
+--- Each call of the C library that an operation makes fails, once and from then on: see fail.c. The
+--- operation runs in a process of its own behind the preloaded library, over and over, and says what is
+--- wrong.
 local storage = require "support.storage"
 local unit = require "unit"
 
@@ -35,22 +36,38 @@ local function open_files()
 	return #assert(unit.file.list("/proc/self/fd"))
 end
 
+-- Whoever waits would do so for ever; so would a case that 'waits' for what it reads.
+local ONCE = { poll = true }
+
+--- One fault.
+---@class support.SweepFault
+---@field k integer the number of the call that fails
+---@field errno string its name
+---@field number integer
+---@field for_ever? boolean so do all of its name after it
+---@field also? string what always fails, as FAIL_ALSO has it
+
 --- Run the operation with its k-th call failing; the name of that call, nil if there were fewer.
-local function run(case, dir, k, number)
+---@param fault support.SweepFault
+local function run(case, dir, fault)
 	if not case.once then
 		storage.shell("rm -rf %s/* %s/.[!.]*", dir, dir)
 		case.ready(dir)
 	end
-	setenv("FAIL_ERROR", tostring(number))
+	setenv("FAIL_ERROR", tostring(fault.number))
 	setenv("FAIL_HIT", nil)
-	setenv("FAIL_AT", tostring(k))
+	setenv("FAIL_ON", fault.for_ever and "1" or nil)
+	setenv("FAIL_ALSO", fault.also)
+	setenv("FAIL_AT", tostring(fault.k))
 	local results = table.pack(pcall(case.act, dir))
 	setenv("FAIL_AT", nil)
 	return os.getenv("FAIL_HIT"), results
 end
 
 --- What is wrong with how the operation ended, or nil.
-local function judge(case, dir, hit, errno, results, files)
+---@param fault support.SweepFault
+local function judge(case, dir, hit, fault, results, files)
+	local errno = fault.errno
 	local done, message = results[2], results[3]
 	if not results[1] then -- the helpers of the specs open the directory, and raise
 		done, message = nil, results[2]
@@ -67,7 +84,7 @@ local function judge(case, dir, hit, errno, results, files)
 	if not done and errno == "EINTR" and hit ~= "fcntl" then
 		return "an interrupted call was not made again: " .. message
 	end
-	local may_leave = hit == "unlinkat" or case.once or case.may_leave
+	local may_leave = hit == "unlinkat" or fault.for_ever or case.once or case.may_leave
 	if not may_leave and os.execute(("find '%s' -name '*.tmp.*' | grep -q ."):format(dir)) then
 		return "leaves a temporary file"
 	end
@@ -75,32 +92,42 @@ local function judge(case, dir, hit, errno, results, files)
 end
 
 --- The whole sweep of one case; prints its faults and, last, how many were tried.
----@param case table { ready, act, fine?, once?, may_leave? }, see the spec
+---@param case table { ready, act, fine?, once?, waits?, may_leave?, also? }, see the cases
 ---@param dir string
 function M.main(case, dir)
 	local n = 0
 	if case.once then
 		case.ready(dir)
 	end
-	local function try(k, errno, number)
+	local function try(fault)
 		collectgarbage()
 		local files = open_files()
-		local hit, results = run(case, dir, k, number)
-		local said = hit and judge(case, dir, hit, errno, results, files)
+		local hit, results = run(case, dir, fault)
+		local said = hit and judge(case, dir, hit, fault, results, files)
 		n = n + (hit and 1 or 0)
 		if said then
-			print(("%s at call %d, %s: %s"):format(errno, k, hit, said))
+			print(("%s%s at call %d, %s (%s): %s"):format(fault.errno, fault.for_ever and " on" or "", fault.k,
+				hit, fault.also or "", said))
 		end
 		return hit
 	end
-	for k = 1, MOST do
-		local name = try(k, "EIO", 5)
-		if not name then
-			break
+	local function sweep(also)
+		for k = 1, MOST do
+			local name = try { k = k, errno = "EIO", number = 5, also = also }
+			if not name then
+				return
+			end
+			if not ONCE[name] and not case.waits then
+				try { k = k, errno = "EIO", number = 5, for_ever = true, also = also }
+			end
+			for errno, number in pairs(ERRORS[name] or {}) do
+				try { k = k, errno = errno, number = number, also = also }
+			end
 		end
-		for errno, number in pairs(ERRORS[name] or {}) do
-			try(k, errno, number)
-		end
+	end
+	sweep()
+	for _, also in ipairs(case.also or {}) do
+		sweep(also)
 	end
 	print(n .. " faults")
 end

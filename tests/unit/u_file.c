@@ -444,6 +444,17 @@ static int u_unlock(lua_State *L)
 	return 0;
 }
 
+/* [-0, +1, e] (dir, name) */
+static int u_lock_is_held(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 2);
+	int dirfd = check_dir(L, 1);
+
+	lua_pushboolean(L, lock_is_held(dirfd, name));
+	close(dirfd);
+	return 1;
+}
+
 /* [-0, +1, e] (mountinfo, major, minor) */
 static int u_lock_is_local(lua_State *L)
 {
@@ -580,6 +591,7 @@ void unit_file(lua_State *L)
 		{ "lock", u_lock },
 		{ "lock_check", u_lock_check },
 		{ "unlock", u_unlock },
+		{ "lock_is_held", u_lock_is_held },
 		{ "lock_is_local", u_lock_is_local },
 		{ "spawn", u_spawn },
 		{ "kill", u_kill },
