@@ -1,4 +1,5 @@
 local file = require("unit").file
+local shim = require "support.shim"
 local storage = require "support.storage"
 
 local LOCK = ".training_info.json.lock"
@@ -57,11 +58,88 @@ describe("lock", function()
 
 	it("says that it cannot wait where the kernel has no timer for it", function()
 		hold()
-		local said = require("support.shim").run(dir, [[
+		local said = shim.run(dir, [[
 			local _, message = require("unit").file.lock(arg[1], ".training_info.json.lock", "x", 1000)
 			print(message)
 		]], { "prlimit", "--sigpending=0" })
 		assert.equal("cannot make a timer: Resource temporarily unavailable (EAGAIN)\n", said)
+	end)
+
+	-- Its own name is no 'thhost', and what is behind "--" is the training's affair.
+	it("tells nobody the arguments of the training", function()
+		storage.write(dir .. "/thhost", HOLDER:gsub("arg%[2%]", "arg[3]"))
+		holder = file.spawn({ "lua5.4", dir .. "/thhost", dir, "--", LOCK, err = dir .. "/err" })
+		storage.wait_until("the holder has the lock", function() return storage.read(dir .. "/held") end)
+		assert.matches('"cmd":"lua5.4 [^"]*thhost ' .. dir:gsub("%p", "%%%0") .. '"', storage.read(dir .. "/" .. LOCK))
+	end)
+
+	describe("whose line is another's", function()
+		--- What is said of the holder when its line has been changed.
+		local function said(pattern, replacement)
+			hold()
+			local path = dir .. "/" .. LOCK
+			local line, n = storage.read(path):gsub(pattern, replacement)
+			assert.equal(1, n)
+			storage.write(path, line)
+			return (select(2, file.lock(dir, LOCK, "exp_1/stage1", 0)))
+		end
+
+		it("is not blamed on a process that may have got its pid since", function()
+			assert.matches("^exp_1/stage1 is locked by another program", said('"start":%d+,', ""))
+		end)
+
+		it("is believed of another host, which nobody here can ask", function()
+			assert.matches("is locked by pid %d+ on elsewhere %(", said('"host":"[^"]*"', '"host":"elsewhere"'))
+		end)
+	end)
+
+	it("says once whom it waits for, when that takes long", function()
+		hold()
+		assert.equal("busy", shim.run(dir, [[
+			io.write(select(3, require("unit").file.lock(arg[1], ".training_info.json.lock", "exp_1/stage1", 2600)))
+		]], {}))
+		local text = storage.read(dir .. "/err")
+		assert.equal(1, select(2, text:gsub("is locked by pid %d+ on .-; waiting\n", "")), text)
+	end)
+
+	--- The code of the error, where 'command' is run before each such call.
+	local function replaced(call, command)
+		return shim.run(dir, [[
+			local _, message, code = require("unit").file.lock(arg[1], ".training_info.json.lock", "exp_1/stage1", 200)
+			io.write(code, ": ", message)
+		]], shim.prefix { call = call, name = LOCK, when = "1+", ["do"] = ("cd %s && %s"):format(dir, command) })
+	end
+
+	local function it_with_shim(name, test)
+		it(name, function()
+			local library, why = shim.library()
+			if not library then
+				return pending(why)
+			end
+			test()
+		end)
+	end
+
+	it_with_shim("is given up where its file comes and goes", function()
+		storage.write(dir .. "/" .. LOCK, "")
+		assert.equal("busy: the lock '" .. LOCK .. "' comes and goes",
+			replaced("openat", ("if test -e %s; then rm %s; else : >%s; fi"):format(LOCK, LOCK, LOCK)))
+	end)
+
+	it_with_shim("is given up where its file is replaced all the time", function()
+		storage.write(dir .. "/" .. LOCK, "")
+		assert.equal("busy: the lock of exp_1/stage1 keeps being replaced",
+			replaced("fstatat", (": >new; mv new %s"):format(LOCK)))
+	end)
+
+	it("is known to be held", function()
+		assert.is_false(file.lock_is_held(dir, LOCK))
+		local lock = assert(file.lock(dir, LOCK, "x", 0))
+		assert.is_true(file.lock_is_held(dir, LOCK))
+		file.unlock(lock)
+		assert.is_false(file.lock_is_held(dir, LOCK))
+		storage.shell("cd %s && rm %s && ln -s nowhere %s", dir, LOCK, LOCK)
+		assert.is_true(file.lock_is_held(dir, LOCK)) -- what cannot be told counts as held
 	end)
 
 	it("is a file, and nothing else", function()

@@ -150,6 +150,111 @@ describe("a swap", function()
 		assert.same({ "newest\n", "theirs\n" }, conflicts())
 	end)
 
+	it_with_shim("notices a version that comes between the look and the open", function()
+		assert.equal("busy", replace(at("openat", "mv theirs f", { name = "f" })))
+		assert.equal("theirs\n", storage.read(f))
+	end)
+
+	-- Who writes into ours while it bears the name for an instant.
+	it_with_shim("keeps what was written into its own version before that gave way", function()
+		assert.equal("busy", replace(at("renameat2",
+			"if test -e theirs; then mv theirs f; else echo more >>f; fi", { when = "1+" })))
+		assert.equal("theirs\n", storage.read(f))
+		assert.same({ "new\nmore\n", "theirs\n" }, conflicts())
+	end)
+
+	it_with_shim("gives up where a version comes at each exchange, and has kept them all", function()
+		assert.equal("not_durable", replace(at("renameat2", "echo x >>count; wc -l <count >next; mv next f",
+			{ when = "1+" })))
+		local versions = conflicts()
+		versions[#versions + 1] = storage.read(f)
+		local is_kept = {}
+		for _, version in ipairs(versions) do
+			is_kept[tonumber(version)] = true
+		end
+		local _, written = storage.read(dir .. "/count"):gsub("\n", "")
+		assert.is_true(written > 100)
+		for n = 1, written do
+			assert.is_true(is_kept[n], "version " .. n .. " is lost")
+		end
+	end)
+
+	--- A version that comes when ours has the name.
+	local function overtaken(meanwhile)
+		return at("fstatat", "if grep -qx new f; then echo newest >n; mv n f; " .. meanwhile .. " fi",
+			{ when = "1+" })
+	end
+
+	it_with_shim("lets a newer version stand, and has the backup of the old one", function()
+		assert.equal("busy", replace(overtaken("")))
+		assert.equal("newest\n", storage.read(f))
+		assert.equal("old\n", storage.read(f .. ".bak"))
+	end)
+
+	it_with_shim("keeps a version that was overtaken, and that it has not read", function()
+		storage.write(f, "theirs\n")
+		assert.equal("busy", replace(overtaken("")))
+		assert.equal("newest\n", storage.read(f))
+		assert.same({ "theirs\n" }, conflicts())
+	end)
+
+	it_with_shim("bears that another one has swept its temporary file", function()
+		assert.equal("busy", replace(overtaken("rm .f.tmp.*;")))
+		assert.equal("newest\n", storage.read(f))
+	end)
+
+	--- 'calls' fail besides.
+	local function failing(calls, prefix)
+		local words = { "strace", "-qq", "-o", "/dev/null" }
+		for _, call in ipairs(calls) do
+			table.move({ "-e", "inject=" .. call }, 1, 2, #words + 1, words)
+		end
+		return table.move(prefix, 1, #prefix, #words + 1, words)
+	end
+
+	local function it_with_both(name, test)
+		it_with_shim(name, function()
+			if storage.skip_without(storage.has_strace, "strace") then
+				return pending("no strace")
+			end
+			test()
+		end)
+	end
+
+	it_with_both("keeps a version beside its own that it cannot put back", function()
+		for _, also in ipairs { {}, { "linkat:error=EPERM" } } do
+			storage.write(f, "old\n")
+			storage.write(dir .. "/theirs", "theirs\n")
+			storage.shell("rm -f %s/.*conflict-*", dir)
+			assert.equal("not_durable", replace(failing({ "renameat2:error=EIO:when=2", also[1] },
+				at("renameat2", "mv theirs f"))))
+			assert.equal("new\n", storage.read(f))
+			assert.same({ "theirs\n" }, conflicts())
+		end
+	end)
+
+	it("leaves a version that it can neither put back nor name where it is", function()
+		if not shim.library() or storage.skip_without(storage.has_strace, "strace") then
+			return pending("no strace, or no shim")
+		end
+		assert.equal("not_durable", replace(failing({ "renameat2:error=EIO:when=2", "linkat:error=EPERM",
+			"renameat:error=EIO:when=2" }, at("renameat2", "mv theirs f"))))
+		local left = storage.names_with(dir, ".tmp.")
+		assert.equal(1, #left)
+		assert.equal("theirs\n", storage.read(dir .. "/" .. left[1]))
+	end)
+
+	it_with_both("needs no backup where there is no exchange", function()
+		assert.equal("done", replace(without_exchange({}), "options.backup = nil"))
+		assert.equal("new\n", storage.read(f))
+		assert.is_nil(storage.read(f .. ".bak"))
+	end)
+
+	it_with_both("notices that what it would keep is gone", function()
+		assert.equal("busy", replace(without_exchange(at("linkat", "rm f"))))
+		assert.is_nil(storage.read(f))
+	end)
+
 	it_with_shim("makes no backup of a version that it has not read", function()
 		if storage.skip_without(storage.has_strace, "strace") then
 			return pending("no strace")

@@ -2,7 +2,7 @@
  * shim - a preloaded library in which one system call of a process is another than usual.
  *
  * The SHIM_WHEN-th call (default 1) of SHIM_CALL whose path holds SHIM_NAME (default: any) is met, in
- * the process that was started with these, not in its children:
+ * the process that was started with these, not in its children; with "SHIM_WHEN=2+" so is each after it:
  *
  *	SHIM_DO       before the call, this command of the shell is run to its end
  *	SHIM_ERROR    after the call has done its work, it reports this error number
@@ -48,7 +48,10 @@ static int is_met(const char *call, const char *path)
 
 	if (!wanted || strcmp(wanted, call) != 0 || (name && (!path || !strstr(path, name))))
 		return 0;
-	return getpid() == own_pid && ++count == (when ? atoi(when) : 1);
+	if (getpid() != own_pid)
+		return 0;
+	count++;
+	return when && strchr(when, '+') ? count >= atoi(when) : count == (when ? atoi(when) : 1);
 }
 
 static int before(const char *call, const char *path)
@@ -59,11 +62,8 @@ static int before(const char *call, const char *path)
 
 	if (met && mark)
 		syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, mark, O_WRONLY | O_CREAT, 0600));
-	if (met && command) {
-		unsetenv("LD_PRELOAD");
-		if (system(command) != 0)
-			abort();
-	}
+	if (met && command && system(command) != 0)
+		abort();
 	return met;
 }
 
