@@ -75,11 +75,16 @@ describe("a system call that fails", function()
 		return n
 	end
 
+	--- Without that not even a message comes out.
+	local function can_write(fault)
+		return not (fault.for_ever and fault.name == "write")
+	end
+
 	--- The message names a file, a directory or a command, and the cause.
 	local function names_cause(fault, result)
 		local names = result.err:find("['/]") or result.err:find("standard output", 1, true)
 			or result.err:find("current directory", 1, true) or result.err:find("watch signals", 1, true)
-		local can_tell = not (fault.for_ever and fault.name == "write")
+		local can_tell = can_write(fault)
 		-- Nobody need be let in where plugins may lie: that is as if there were none.
 		if fault.errno == "EACCES" and result.err:find("unknown stage", 1, true) then
 			return true
@@ -203,6 +208,7 @@ describe("a system call that fails", function()
 		elseif began == 1 and not is_new and spooled == 0 and state_seen() ~= "unrecorded" then
 			-- Nothing at all could be written; then the hint must do.
 			local from = result.err:match("'thhost record tiny %-d d %-%-from ([^']+)'")
+				or not can_write(fault) and rig.tree.root .. "/exp_1/tiny_d"
 			if not from or rig:run({ "record", "tiny", "-d", "d", "--from", from }).status ~= 0 then
 				return "lost"
 			end
