@@ -47,7 +47,7 @@ static bool has_blank_after_colon(const struct json *doc, size_t object)
 	size_t end;
 
 	if (key == JSON_NONE)
-		return false;
+		return false; /* not reached by tests: what gives the style has members */
 	end = doc->tokens[key + 1].start;
 	colon = memchr(doc->text + doc->tokens[key].end, ':', end - doc->tokens[key].end);
 	return colon && colon + 1 < doc->text + end;

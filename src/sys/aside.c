@@ -60,7 +60,7 @@ static int place(placer *put, int dirfd, const char *name, int to, struct str *k
 	*number = EEXIST;
 	for (int i = 0; i < TRIES && *number == EEXIST; i++) {
 		if (make_name(name, i, kept, err) < 0)
-			return -1;
+			return -1; /* not reached by tests: as make_name() says */
 		*number = put(dirfd, name, to, kept->buf);
 	}
 	if (*number == 0)

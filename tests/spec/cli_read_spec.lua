@@ -312,6 +312,11 @@ microsoft/layoutxlm-base                      pretrained
 ]], t:ok({ "lineage", "stage1_hrdh" }).out)
 	end)
 
+	it("has no model that comes from itself", function()
+		t:record("hrds", "--base-model", "exp_1/stage1_hrds/checkpoint-10")
+		assert.same({}, t:json({ "lineage" }).edges)
+	end)
+
 	it("gives nodes and edges as JSON", function()
 		chain()
 		local graph = t:json({ "lineage" })

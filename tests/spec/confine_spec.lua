@@ -241,6 +241,15 @@ describe("without its confinement", function()
 		assert.same({ CPU = true, FSIZE = true, NPROC = true, CORE = true, AS = true }, refused)
 	end)
 
+	it("leaves a limit that is tighter already", function()
+		local trace = worker.dir() .. "/trace"
+		output(("env -i strace -qq -o %s -e trace=prlimit64 /usr/bin/prlimit --as=100000000 %s --plugin-worker probe")
+			:format(trace, THHOST))
+		local _, n = read(trace):gsub("RLIMIT_AS, {rlim_cur=", "")
+		assert.equal(1, n, read(trace)) -- that of the command prlimit
+		assert.truthy(read(trace):find("RLIMIT_CORE, {rlim_cur=0, rlim_max=0", 1, true), read(trace))
+	end)
+
 	it("runs no plugin when descriptors cannot be closed", function()
 		local probe = ("env -i %s %s --plugin-worker probe"):format(
 			injecting("close_range:error=ENOSYS", "getdents64:error=EIO"), THHOST)

@@ -30,6 +30,7 @@ describe("file", function()
 		{ "a dangling link", "ln -s nowhere %s/f; : %s", "symbolic link" },
 		{ "a FIFO", "mkfifo %s/f; : %s" },
 		{ "a directory", "mkdir %s/f; : %s" },
+		{ "a socket", "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"%s/f\")'; : %s" },
 		{ "a device", "mknod %s/f c 1 5; : %s", root = true },
 	}
 
@@ -126,6 +127,7 @@ describe("file", function()
 				"import os, struct, sys",
 				"p = sys.argv[1]",
 				'os.setxattr(p, "user.note", b"kept\\0bytes")',
+				'os.setxattr(p, "trusted.note", b"not ours to keep") if len(sys.argv) > 2 else None',
 				'acl = struct.pack("<I", 2)',
 				"for tag, perm, who in ((1, 6, -1), (2, 6, 1001), (4, 4, -1), (16, 6, -1), (32, 0, -1)):",
 				'    acl += struct.pack("<HHi", tag, perm, who)',
@@ -148,6 +150,10 @@ describe("file", function()
 			assert.equal(before, attributes())
 			assert.equal(mode, stat("%a", "f"))
 			assert.equal("1234:4321", stat("%u:%g", "f"))
+			storage.shell("/usr/bin/python3 %s %s trusted", path("acl.py"), path("f"))
+			assert.is_truthy(attributes():find("trusted.note", 1, true))
+			assert.equal("done", (file.replace(dir, "f", "newer\n", { backup = "b" })))
+			assert.equal(before, attributes())
 		end)
 
 		it("replaces only the version that was read", function()

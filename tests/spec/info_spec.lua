@@ -116,6 +116,8 @@ describe("info: a new record", function()
 			{ request({}), "a new record needs an entry" },
 			{ request({ "{}" }), "the entry has no 'dataset'" },
 			{ request({ replaced(HRDS, '"steps": 10000, ', "") }), "the entry has no 'steps'" },
+			{ request({ '{"dataset": "hrds", "steps": 1}' }), "the entry has no 'metrics'" },
+			{ request({ '{"dataset": "hrds", "steps": 1, "metrics": {}}' }), "the entry has no 'start_time'" },
 			{ request({ replaced(HRDS, "2025-12-11T12:00:00", "noon") }),
 				"'end_time' is 'noon', expected a time" },
 			{ request({ HRDS }, { additive = true, parents = "{}" }), "'parents' must be an array" },
@@ -353,6 +355,12 @@ describe("info: an old record", function()
 		end
 	end)
 
+	it("refuses an entry that is not complete", function()
+		local text, message = info.append(FIRST, request({ "{}" }))
+		assert.is_nil(text)
+		assert.equal("the entry has no 'dataset'", message)
+	end)
+
 	it("keeps its base_model; an entry that began elsewhere says so where it may", function()
 		local other = { base_model = "other" }
 		assert.is_true(json.equal(DESIGN, (info.append(FIRST, request({ HRDH }, other)))))
@@ -482,6 +490,10 @@ describe("info: the check", function()
 	it("names what it finds with line, level and kind", function()
 		local cases = {
 			{ "x", { "error json 1" } },
+			{ '{"model_name":"m","stage":"s","final_checkpoint":"","base_model":"",'
+				.. '"created_at":"2025-12-11T10:30:00","last_updated":"2025-12-11T10:30:00",'
+				.. '"total_steps":0,"last_dataset":"","training_history":[]}', {} },
+			{ replaced(DESIGN, '"training_history": [', '"training_history": [7,'), { "error type 10" } },
 			{ "{\n\n,", { "error json 3" } },
 			{ replaced(DESIGN, "15000", "15001"), { "error derived 8" } },
 			{ replaced(DESIGN, '"last_dataset": "hrdh"', '"last_dataset": "hrds"'), { "error derived 9" } },

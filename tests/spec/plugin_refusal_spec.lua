@@ -84,6 +84,22 @@ describe("a declaration that is wrong", function()
 	end)
 end)
 
+describe("a plugin that is asked for", function()
+	it("says so of a path that cannot be looked at", function()
+		assert_message("File name too long", (worker.run("", "check", worker.dir() .. "/" .. ("x"):rep(300) .. ".lua")))
+	end)
+
+	it("says so of ctx:base without its colon", function()
+		worker.write("based/datasets/d.lua", [[return { api = 1, kind = "dataset", name = "d", version = "1",
+			stages = { made = { extract = function(ctx) return ctx.base() end } } }]])
+		worker.write("based/made.lua", [[return { api = 1, kind = "stage", name = "made", version = "1", dir = "x",
+			model_name = "x", extract = function() return { metrics = {} } end }]])
+		assert(os.execute(("mkdir -p '%s/in'"):format(worker.dir())))
+		assert_message("call it with a colon: ctx:base(...)",
+			(worker.run("", "extract", worker.dir() .. "/based", "made", "d", worker.dir() .. "/in")))
+	end)
+end)
+
 describe("an answer that is wrong", function()
 	each({
 		['return nil, "no luck"'] = "extract: no luck",

@@ -1,4 +1,5 @@
 local proc = require("unit").proc
+local storage = require("support.storage")
 local support = require("support.proc")
 
 local path, quote = support.path, support.quote
@@ -84,6 +85,39 @@ describe("asking a helper", function()
 		assert.equal(9, answer.signal)
 		assert.equal("before\n", answer.out)
 		assert.is_false(answer.succeeded)
+	end)
+
+	it("kills a helper whose time is over before it says anything", function()
+		local answer = assert(proc.capture({ argv = { "sleep", "60" }, deadline_ms = 1 }))
+		assert.is_true(answer.timed_out)
+		assert.equal(9, answer.signal)
+	end)
+
+	it("learns how a helper ended where SIGCHLD was ignored, and leaves it so", function()
+		local argv = support.script([[
+			proc.ignore(17)
+			local answer = assert(proc.capture { argv = { "sh", "-c", "exit 3" }, deadline_ms = 30000 })
+			local status = io.open("/proc/self/status"):read("a")
+			print(answer.code, tonumber(status:match("SigIgn:%s*(%x+)"), 16) >> 16 & 1)
+		]])
+		local answer = capture(argv)
+		assert.equal("3\t1\n", answer.out, answer.errors)
+	end)
+
+	it("says that no process can be had, for a training too", function()
+		if not storage.is_root then
+			return pending("needs root, to be somebody with one process")
+		end
+		local argv = support.script([[
+			print((select(2, proc.capture { argv = { "/bin/true" } })))
+			print((select(2, proc.supervise { argv = { "/bin/true" } })))
+		]])
+		assert(os.execute("chmod -R a+rX " .. support.dir()))
+		-- A uid that nobody else runs as.
+		local answer = capture { "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "prlimit", "--nproc=1",
+			table.unpack(argv) }
+		assert.equal("cannot start '/bin/true': Resource temporarily unavailable (EAGAIN)\n", (answer.out
+			:gsub("cannot run", "cannot start", 1):gsub("^([^\n]*\n)%1$", "%1")), answer.errors)
 	end)
 
 	it("kills a helper that says too much", function()
@@ -261,6 +295,39 @@ describe("the training's output", function()
 		assert.equal("1024", outcome.log_bytes)
 		assert.equal("3893", outcome.out_bytes)
 		assert.not_equal("0", outcome.code)
+	end)
+
+	it("is in the log as far as the disk goes, and that is said in the room of the last of it", function()
+		local log, result = path("cutlog"), path("cutresult")
+		local argv = support.supervise_script("seq 1 10000", ("log = %q"):format(log), result)
+		sh("trap '' XFSZ; ulimit -f 40; exec " .. quote(argv)) -- of 512 bytes
+		local outcome, text = support.result(result), support.read(log)
+		assert.equal("EFBIG", outcome.log_errno)
+		assert.equal("48894", outcome.out_bytes)
+		local kept = text:match("^(.*)\nthhost: the log ends here: File too large; the training went on\n$")
+		assert.equal(outcome.log_bytes, tostring(#kept))
+		assert.is_true(#kept < 40 * 512 and #kept > 0)
+		assert.equal("0", outcome.code)
+	end)
+
+	it("passes whole to a socket, in steps that its reader takes", function()
+		local result = path("socketresult")
+		local argv = support.supervise_script("seq 1 100000", "", result)
+		local reader = support.write("reader.py", [[
+import socket, subprocess, sys
+ours, theirs = socket.socketpair()
+child = subprocess.Popen(sys.argv[1:], stdout=theirs)
+theirs.close()
+count = 0
+while True:
+    block = ours.recv(1000)
+    if not block:
+        break
+    count += len(block)
+print(count, child.wait())
+]])
+		assert.equal("588895 0\n", capture { "/usr/bin/python3", reader, table.unpack(argv) }.out)
+		assert.equal("false", support.result(result).output_lost)
 	end)
 
 	it("to a full disk is lost, and that is told", function()
