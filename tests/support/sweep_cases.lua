@@ -1,6 +1,7 @@
 --- Operations whose calls fail one after the other: 'ready' makes what they find, 'act' is the
 --- operation (its result; or nil, message), 'fine' says what is wrong afterwards, or nothing. 'once': it
---- changes nothing there. 'waits': no call fails for ever, for it would wait as long. 'also': what fails besides, one sweep for each of these.
+--- changes nothing there. 'waits': no call fails for ever, for it would wait as long. 'also': what
+--- fails besides, one sweep for each of these.
 local storage = require "support.storage"
 local unit = require "unit"
 
