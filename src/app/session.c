@@ -106,19 +106,30 @@ void session_tell_plan(const struct plugin_plan *plan)
 		log_notice("no plugin describes the stage '%s': 'generic' reads it", plan->stage);
 }
 
-int session_layout(struct session *session, struct err *err)
+/* The root as configured; one that is not there only where it may be planned. */
+static int open_root(struct session *session, const char *root, struct err *err)
 {
 	static const struct stage_map nothing = { .v = NULL, .n = 0 };
+	struct err absent = ERR_INIT;
+
+	if (layout_open(&session->layout, root, &nothing, &absent) == 0)
+		return 0;
+	if (absent.code == ERR_NOT_FOUND && session->options.may_lack_root)
+		return layout_plan(&session->layout, root, &nothing, err);
+	*err = absent;
+	return -1;
+}
+
+int session_layout(struct session *session, struct err *err)
+{
 	char *root;
-	int result;
 
 	if (session->has_layout)
 		return 0;
 	root = conf_path(&session->conf, "artifact.root");
-	result = layout_open(&session->layout, root ? root : "artifact", &nothing, err);
+	session->has_layout = open_root(session, root ? root : "artifact", err) == 0;
 	free(root);
-	session->has_layout = result == 0;
-	return result;
+	return session->has_layout ? 0 : -1;
 }
 
 int session_move_root(struct session *session, const char *root, struct err *err)

@@ -299,6 +299,7 @@ static int run_record(struct cli *cli, struct err *err)
 
 	values_init(&values);
 	cli->session.options.any_stage = option_given(&cli->options, "generic");
+	cli->session.options.may_lack_root = dry;
 	result = read_values(cli, &values, err);
 	if (result == 0)
 		result = find_dataset(cli, &values, err);

@@ -38,6 +38,17 @@ int layout_open(struct layout *layout, const char *root, const struct stage_map 
 	return -1;
 }
 
+int layout_plan(struct layout *layout, const char *root, const struct stage_map *stages,
+		struct err *err)
+{
+	int fd = path_open_nothing(err);
+
+	if (fd < 0)
+		return -1;
+	*layout = (struct layout){ .root = path_absolute(root), .rootfd = fd, .stages = *stages };
+	return 0;
+}
+
 void layout_close(struct layout *layout)
 {
 	if (layout->rootfd >= 0)

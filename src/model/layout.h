@@ -43,6 +43,10 @@ struct layout {
 /* Open the artifact root. ERR_NOT_FOUND names it and says how to make or set it. */
 int layout_open(struct layout *layout, const char *root, const struct stage_map *stages,
 		struct err *err);
+
+/* A root that is not there, as if it were and empty: to show what would be made below it. */
+int layout_plan(struct layout *layout, const char *root, const struct stage_map *stages,
+		struct err *err);
 void layout_close(struct layout *layout);
 
 /* Make the artifact root and what is missing above it. */

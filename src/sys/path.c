@@ -2,6 +2,7 @@
 
 #include "sys/path.h"
 
+#include "base/id.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -192,6 +193,29 @@ int path_open_dir(const char *path, struct err *err)
 		return fd;
 	return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_FAILED,
 			 "cannot open the directory '%s'", path);
+}
+
+int path_open_nothing(struct err *err)
+{
+	const char *temporary = getenv("TMPDIR");
+	char name[sizeof("thhost-") + 16] = "thhost-";
+	char *path;
+	int fd = -1;
+
+	if (id_random_hex(name + sizeof("thhost-") - 1, err) < 0)
+		return -1;
+	path = path_join(temporary && *temporary ? temporary : "/tmp", name);
+	if (mkdir(path, 0700) == 0) {
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+		if (rmdir(path) < 0 && fd >= 0) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	if (fd < 0)
+		err_errno(err, ERR_FAILED, "cannot make the directory '%s'", path);
+	free(path);
+	return fd;
 }
 
 static int open_error(const char *relative, struct err *err)

@@ -41,6 +41,10 @@ char *path_relative_to(const char *path, const char *from);
 /* Open directory 'path' (O_DIRECTORY). ERR_NOT_FOUND if absent, else ERR_FAILED. */
 int path_open_dir(const char *path, struct err *err);
 
+/* A directory that is empty, has no name any more and takes no entry: it stands for one that is not
+ * there yet. ERR_FAILED. */
+int path_open_nothing(struct err *err);
+
 /*
  * Open 'relative' beneath 'dirfd' (openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS; without
  * openat2, component by component and no links at all). ERR_NOT_FOUND, ERR_INVALID if it would

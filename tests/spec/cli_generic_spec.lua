@@ -149,6 +149,20 @@ describe("the generic stage", function()
 		assert.are.equal(7, t:info("finetune_c").training_history[1].steps)
 	end)
 
+	it("shows what it would do below a root that is not there, and makes none", function()
+		local args = record(left("x"), "-d", "mine", "--root", t.dir .. "/no/root")
+		t:refused(3, "the artifact root: cannot open the directory", args, env)
+		local before = t:snapshot()
+		table.insert(args, "--dry-run")
+		local look = t:json(args, 0, env)
+		assert.are.equal("append", look.would)
+		assert.are.equal(100, look.entry.steps)
+		assert.matches("finetune_mine", t:ok(args, env).out, 1, true)
+		assert.are.equal(before, t:snapshot())
+		t:refused(1, "cannot make the directory '" .. t.dir .. "/gone/thhost-", args,
+			{ env = { THHOST_LUA = env.env.THHOST_LUA, TMPDIR = t.dir .. "/gone" } })
+	end)
+
 	it("names a final checkpoint only if it lies there", function()
 		for index, name in ipairs({ "gone", "../x", "/abs", ".hidden", "checkpoint-100/" }) do
 			local dir = left("x" .. index, reading({ checkpoints = { last = name } }))
