@@ -64,7 +64,8 @@ local function unexplained(lines, runs)
 		elseif (runs[number] or 0) > 0 then
 			excused = false
 		end
-		if runs[number] == 0 and not excused then
+		local is_label = text:find("^%l+:$") -- where only a goto comes, gcov says
+		if runs[number] == 0 and not excused and not is_label then
 			numbers[#numbers + 1] = number
 		end
 	end

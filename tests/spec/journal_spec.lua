@@ -122,7 +122,7 @@ describe("journal", function()
 		assert.is_true(store.begin(dir, here))
 		local names = {}
 		for _, rest in ipairs { ".tmp.1.0123456789abcdef", ".tmp.1.0123456789abcdef.5f.0123456789abcdef",
-			".tmp.1.0123456789abcdeg", ".tmp.1.0123456789abcdef5", ".tmp.1.0123456789abcdef.5f.0123" } do
+			".tmp.1.0123456789abcdeg", ".tmp.1.0123456789abcdef-", ".tmp.1.0123456789abcdef.5f.0123" } do
 			names[#names + 1] = ".x.json" .. rest
 			storage.shell("touch -d 2020-01-01 %s", dir .. "/.thhost/runs/" .. names[#names])
 		end
@@ -132,7 +132,7 @@ describe("journal", function()
 		end
 		storage.write(dir .. "/clock", "120") -- it is the ctime that counts
 		shim.run(dir, 'require("unit").store.load(arg[1])', shim.prefix { clock = dir .. "/clock" })
-		assert.same({ names[5], names[4], names[3] }, storage.names_with(dir .. "/.thhost/runs", ".tmp."))
+		assert.same({ names[4], names[5], names[3] }, storage.names_with(dir .. "/.thhost/runs", ".tmp."))
 	end)
 
 	it("finds a run by an unambiguous beginning of its id", function()

@@ -463,6 +463,7 @@ describe("the tree", function()
 			assert.is_nil(none)
 			assert.equal("not_found", code)
 			assert.equal("no 'stage1_hrd' in experiment 'exp_1'; did you mean 'stage1_hrds'?", message)
+			assert.equal("not_found", select(3, tree:resolve("/etc/passwd")))
 			assert.equal("no directory './nothing'", select(2, tree:resolve("./nothing")))
 			for _, ref in ipairs { "", "a//b", "a/b/c/d", "exp_1/..", "stage1/../x", "\27[2J" } do
 				assert.is_nil((tree:resolve(ref)), ref)

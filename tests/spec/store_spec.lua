@@ -364,6 +364,23 @@ describe("store", function()
 		no_leftovers()
 	end)
 
+	it("cannot tell where another program replaces each version of ours at once", function()
+		local shim = require "support.shim"
+		local library, why = shim.library()
+		if not library then
+			return pending(why)
+		end
+		storage.append(dir, 1)
+		storage.shell("cd %s && cp " .. storage.RECORD .. " first", dir)
+		local said = shim.run(dir, [[
+			local done, message, code = require("unit").store.append(arg[1], { steps = 2, path = "x" })
+			io.write(tostring(done), " ", tostring(code), " ", tostring(message))
+		]], shim.prefix { call = "fstatat", when = "1+", ["do"] = ("cd %s; if grep -q '\"steps\": 2' %s; then "
+			.. "cp first theirs; mv theirs %s; fi"):format(dir, storage.RECORD, storage.RECORD) })
+		assert.matches("^nil not_durable .*all the time, and may have taken the entry over", said)
+		assert.same({ 1 }, storage.steps(dir))
+	end)
+
 	it("writes an entry once that another program has taken over, where files cannot be exchanged", function()
 		local shim = require "support.shim"
 		if not shim.library() or storage.skip_without(storage.has_strace, "strace") then

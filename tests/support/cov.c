@@ -51,7 +51,9 @@ static void write_down(void)
 		__gcov_dump();
 		__real__exit(0);
 	}
-	if (child > 0)
+	if (child < 0)
+		__gcov_dump(); /* a limit on processes */
+	else
 		while (waitpid((pid_t)child, NULL, 0) < 0 && errno == EINTR)
 			;
 	__gcov_reset();

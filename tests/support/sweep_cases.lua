@@ -102,7 +102,7 @@ end
 local function large_record(dir)
 	assert(storage.append(dir, 1))
 	local text = storage.read(dir .. "/" .. storage.RECORD)
-	storage.write(dir .. "/" .. storage.RECORD, (text:gsub("{", "{" .. (" "):rep(200000), 1)))
+	storage.write(dir .. "/" .. storage.RECORD, (text:gsub("}%s*$", (" "):rep(200000) .. "}")))
 end
 
 --- Both entries, or the first alone.
