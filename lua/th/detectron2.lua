@@ -8,6 +8,7 @@ local hparams = require("th.hparams")
 local jsonl = require("th.jsonl")
 local metrics = require("th.metrics")
 local num = require("th.num")
+local runs_of = require("th.runs")
 local series = require("th.series")
 
 local M = { title = "detectron2" }
@@ -263,12 +264,9 @@ end
 ---@return th.Reading?
 ---@return th.Error?
 function M.read(folder)
-	local runs = runs_in(folder)
-	local run = runs[1]
+	local run = runs_of.first(folder, runs_in(folder))
 	if not run then
 		return nil, refusal(folder)
-	elseif #runs > 1 then
-		folder:warn(("%d runs are here; '%s' is read"):format(#runs, run))
 	end
 	local here, at = folder:sub(run), run == "." and "" or run .. "/"
 	local log = read_lines(here)

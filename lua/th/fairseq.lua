@@ -31,21 +31,10 @@ local function sign_of(text)
 	end
 end
 
-local function choose(folder)
-	local chosen, why
-	for _, file in ipairs(logs.texts(folder)) do
-		local sign = sign_of(logs.edges(folder, file.name))
-		if sign and (not chosen or file.mtime > chosen.mtime) then
-			chosen, why = file, sign
-		end
-	end
-	return chosen, why
-end
-
 ---@param folder th.Folder
 ---@return th.Recognised?
 function M.recognise(folder)
-	local file, sign = choose(folder)
+	local file, sign = logs.newest_known(folder, sign_of)
 	if file then
 		return { score = 70, why = ("'%s' has fairseq's lines (\"%s\")"):format(file.name, sign) }
 	end
@@ -340,7 +329,7 @@ end
 ---@return th.Reading?
 ---@return th.Error?
 function M.read(folder)
-	local file = choose(folder)
+	local file = logs.newest_known(folder, sign_of)
 	if not file then
 		return nil, { code = "not_a_training_record", message = "no text here is fairseq's log" }
 	end

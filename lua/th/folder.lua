@@ -8,6 +8,8 @@
 -- Names are relative to the folder, with `/`. In a pattern `*` matches within one component and
 -- `**` as a whole component matches any number of them, none included. Nothing outside of what the
 -- plugin declared can be seen.
+local lines = require("th.lines")
+
 local M = {}
 
 local HEAD = 4096 -- enough to recognise a text by
@@ -40,15 +42,6 @@ local function patterns_of(glob)
 		end
 	end
 	return found
-end
-
-local function matches_any(name, patterns)
-	for _, pattern in ipairs(patterns) do
-		if name:find(pattern) then
-			return true
-		end
-	end
-	return false
 end
 
 local function natural_key(name)
@@ -128,7 +121,7 @@ function Folder:files(pattern)
 	local patterns, found = pattern and patterns_of(pattern), {}
 	for _, file in ipairs(self.all) do
 		local name = file.name:sub(#self.prefix + 1)
-		if not file.dir and (not patterns or matches_any(name, patterns)) then
+		if not file.dir and (not patterns or lines.match_any(name, patterns)) then
 			found[#found + 1] = { name = name, size = file.size, mtime = file.mtime, dir = false }
 		end
 	end

@@ -7,6 +7,7 @@
 local gbdt_run = require("th.gbdt_run")
 local hf = require("th.hf_trainer")
 local hparams = require("th.hparams")
+local lines = require("th.lines")
 local logs = require("th.logs")
 local metrics = require("th.metrics")
 
@@ -20,19 +21,10 @@ local LINES = { "%[%d+%]%s+[%w_.@+-]+%-[%w_.@]+:%-?%d",
 local LIBRARIES = { "xgboost", "lightgbm", "catboost", "xgbclassifier", "xgbregressor", "lgbm" }
 local NAMES = { "xgb", "lgb", "light_?gbm", "catboost", "gbm", "gbdt", "%f[%a]bst%f[%A]" }
 
-local function matching(text, patterns)
-	for _, pattern in ipairs(patterns) do
-		local found = text:match(pattern)
-		if found then
-			return found
-		end
-	end
-end
-
 --- How sure is it that a library of these wrote the text? 0: not at all.
 local function sureness(folder, file)
 	local text = logs.edges(folder, file.name)
-	local line = matching(text, LINES)
+	local line = lines.match_any(text, LINES)
 	if line then
 		return 60, line
 	end
@@ -41,11 +33,11 @@ local function sureness(folder, file)
 		has_metric = has_metric or gbdt_run.has_result(part)
 	end
 	local lower = text:lower()
-	local word = matching(lower, LIBRARIES)
+	local word = lines.match_any(lower, LIBRARIES)
 	if word and (has_metric or lower:find("train")) then
 		return 40, word
 	end
-	word = has_metric and matching(file.name:lower(), NAMES)
+	word = has_metric and lines.match_any(file.name:lower(), NAMES)
 	return word and 32 or 0, word and "name " .. word
 end
 

@@ -7,6 +7,7 @@ local hparams = require("th.hparams")
 local json = require("th.json")
 local metrics = require("th.metrics")
 local num = require("th.num")
+local runs_of = require("th.runs")
 local series = require("th.series")
 
 local M = { title = "PyTorch Lightning" }
@@ -306,19 +307,11 @@ local function add_checkpoints(folder, reading, at)
 	end
 end
 
-local function choose_run(folder)
-	local runs = runs_in(folder)
-	if #runs > 1 then
-		folder:warn(("%d runs are here; '%s' is read"):format(#runs, runs[1]))
-	end
-	return runs[1]
-end
-
 ---@param folder th.Folder
 ---@return th.Reading?
 ---@return th.Error?
 function M.read(folder)
-	local run = choose_run(folder)
+	local run = runs_of.first(folder, runs_in(folder))
 	if not run then
 		return nil, { code = "not_a_training_record",
 			message = "no metrics.csv with a column 'step' and no hparams.yaml" }

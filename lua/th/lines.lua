@@ -69,6 +69,19 @@ function M.matches(iterator, pattern)
 	end
 end
 
+--- What the first of the patterns that matches finds in a text: its capture, or all of the match.
+---@param text string
+---@param patterns string[] Lua patterns with at most one capture
+---@return string? found nil when none matches
+function M.match_any(text, patterns)
+	for _, pattern in ipairs(patterns) do
+		local found = text:match(pattern)
+		if found then
+			return found
+		end
+	end
+end
+
 --- The captures of the first segment that matches.
 ---@param iterator th.LineIterator
 ---@param pattern string

@@ -22,18 +22,9 @@ local TEXT_NAMES = { "%.log$", "%.txt$", "%.out$", "%.err$", "%.md$", "%.log%.%d
 local OTHER_TEXTS = { "^requirements", "^license", "^licence", "^readme", "^contributing",
 	"^changelog", "^vocab", "^merges", "^cmakelists", "^classes%.txt", "^labels%.txt" }
 
-local function matches_one(text, patterns)
-	for _, pattern in ipairs(patterns) do
-		if text:find(pattern) then
-			return true
-		end
-	end
-	return false
-end
-
 local function is_text_name(name)
 	local base = name:match("[^/]+$"):lower()
-	return matches_one(base, TEXT_NAMES) and not matches_one(base, OTHER_TEXTS)
+	return lines.match_any(base, TEXT_NAMES) and not lines.match_any(base, OTHER_TEXTS)
 end
 
 -- A folder of labels may hold thousands of texts: this many are looked into, logs by name first.
@@ -45,7 +36,7 @@ local function likely(files)
 	local first, second = {}, {}
 	for _, file in ipairs(files) do
 		if is_text_name(file.name) then
-			local list = matches_one(file.name:match("[^/]+$"):lower(), LOG_NAMES) and first or second
+			local list = lines.match_any(file.name:match("[^/]+$"):lower(), LOG_NAMES) and first or second
 			list[#list + 1] = file
 		end
 	end
@@ -434,9 +425,9 @@ local LONE_WORDS = { Terminated = "interrupted", Killed = "interrupted" }
 ---@param message string
 ---@return "failed"|"interrupted"|nil outcome
 function M.break_off(message)
-	if matches_one(message, STOPS) then
+	if lines.match_any(message, STOPS) then
 		return "interrupted"
-	elseif matches_one(message, FAULTS) then
+	elseif lines.match_any(message, FAULTS) then
 		return "failed"
 	end
 	return LONE_WORDS[message]
@@ -464,13 +455,13 @@ function M.ending(message)
 	end
 	local lower = message:lower()
 	if lower:find("stop", 1, true) and lower:find("early[ _-]?stop") then
-		return not matches_one(lower, EARLY_PLANS) and "early" or nil
-	elseif matches_one(message, ENDED_CHINESE) then
+		return not lines.match_any(lower, EARLY_PLANS) and "early" or nil
+	elseif lines.match_any(message, ENDED_CHINESE) then
 		return "done"
 	elseif not lower:find("train", 1, true) and not lower:find("reached", 1, true) then
 		return nil
-	elseif matches_one(lower, REACHED) or (matches_one(lower, ENDED) and lower:find("%f[%a]train")
-		and not matches_one(lower, NOT_ENDED)) then
+	elseif lines.match_any(lower, REACHED) or (lines.match_any(lower, ENDED)
+		and lower:find("%f[%a]train") and not lines.match_any(lower, NOT_ENDED)) then
 		return "done"
 	end
 end
@@ -491,6 +482,22 @@ function M.agree(a, b)
 	end
 	local unit = 10.0 ^ -math.min(decimals(a), decimals(b))
 	return math.abs(a - b) <= unit * 0.5000001
+end
+
+--- The newest text that a reader knows by its edges.
+---@param folder th.Folder
+---@param sign_of fun(text: string): any? what it is known by; nil when it is not
+---@return th.FileInfo? file
+---@return any? sign
+function M.newest_known(folder, sign_of)
+	local newest, why
+	for _, file in ipairs(M.texts(folder)) do
+		local sign = sign_of(M.edges(folder, file.name))
+		if sign and (not newest or file.mtime > newest.mtime) then
+			newest, why = file, sign
+		end
+	end
+	return newest, why
 end
 
 return M

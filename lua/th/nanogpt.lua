@@ -5,6 +5,7 @@
 -- the loss of a batch (`iter 100: loss 2.3, time ..`): the former are the final metrics.
 local hf = require("th.hf_trainer")
 local hparams = require("th.hparams")
+local lines = require("th.lines")
 local logs = require("th.logs")
 local metrics = require("th.metrics")
 local num = require("th.num")
@@ -59,21 +60,10 @@ local function sign_of(text)
 	return has_kind_lines(text) and "<step> train <loss>" or nil
 end
 
-local function choose(folder)
-	local chosen, why
-	for _, file in ipairs(logs.texts(folder)) do
-		local sign = sign_of(logs.edges(folder, file.name))
-		if sign and (not chosen or file.mtime > chosen.mtime) then
-			chosen, why = file, sign
-		end
-	end
-	return chosen, why
-end
-
 ---@param folder th.Folder
 ---@return th.Recognised?
 function M.recognise(folder)
-	local file, sign = choose(folder)
+	local file, sign = logs.newest_known(folder, sign_of)
 	if file then
 		return { score = 60, why = ("'%s' has lines such as \"%s\""):format(file.name, sign) }
 	end
@@ -201,19 +191,11 @@ local function take_line(run, segment, trace)
 	return run
 end
 
-local function is_loss(name)
-	for _, pattern in ipairs(LOSSES) do
-		if name:find(pattern) then
-			return true
-		end
-	end
-	return false
-end
-
 local function derived_best(run)
 	local best
 	for _, eval in ipairs(run.evals) do
-		if is_loss(eval.name) and metrics.better(eval.value, best and best.value, "min") then
+		if lines.match_any(eval.name, LOSSES)
+			and metrics.better(eval.value, best and best.value, "min") then
 			best = eval
 		end
 	end
@@ -295,7 +277,7 @@ end
 ---@return th.Reading?
 ---@return th.Error?
 function M.read(folder)
-	local file = choose(folder)
+	local file = logs.newest_known(folder, sign_of)
 	if not file then
 		return nil, { code = "not_a_training_record", message = "no text here reads like nanoGPT's log" }
 	end

@@ -141,4 +141,15 @@ function M.checkpoints(names)
 	return (out.best or out.last) and out or nil
 end
 
+--- The run that is read of those found; that there are others is said.
+---@param folder th.Folder
+---@param found string[] folders, the one that counts first
+---@return string? run nil when there is none
+function M.first(folder, found)
+	if #found > 1 then
+		folder:warn(("%d runs are here; '%s' is read"):format(#found, found[1]))
+	end
+	return found[1]
+end
+
 return M

@@ -5,6 +5,7 @@
 local hparams = require("th.hparams")
 local json = require("th.json")
 local jsonl = require("th.jsonl")
+local lines = require("th.lines")
 local metrics = require("th.metrics")
 local num = require("th.num")
 local series = require("th.series")
@@ -83,20 +84,11 @@ end
 
 -- Values ---------------------------------------------------------------------------------------
 
-local function is_setting(name)
-	for _, pattern in ipairs(SETTINGS) do
-		if name:find(pattern) then
-			return true
-		end
-	end
-	return false
-end
-
 local function fill(reading, values, from)
 	for name, value in pairs(values) do
 		local is_value = type(value) == "number" or type(value) == "table" and #value > 0
 		if is_value and not IGNORED[name] then
-			local part = is_setting(name) and "train" or "final_metrics"
+			local part = lines.match_any(name, SETTINGS) and "train" or "final_metrics"
 			reading[part][name] = value
 			reading.sources[part .. "." .. name] = from .. ": " .. name
 			if name:find("acc_?[15]") or name:find("top%-?[15]$") then

@@ -7,6 +7,7 @@
 local hparams = require("th.hparams")
 local json = require("th.json")
 local num = require("th.num")
+local runs_of = require("th.runs")
 local series = require("th.series")
 
 local M = { title = "Ultralytics YOLO" }
@@ -324,14 +325,6 @@ local function add_checkpoints(folder, reading, at)
 	end
 end
 
-local function choose_run(folder)
-	local runs = runs_in(folder)
-	if #runs > 1 then
-		folder:warn(("%d runs are here; '%s' is read"):format(#runs, runs[1]))
-	end
-	return runs[1]
-end
-
 local function no_record(folder)
 	local name = folder:find("results.csv") or folder:find("results.txt")
 	return name and folder:text_error(name) or { code = "not_a_training_record", path = name,
@@ -342,7 +335,7 @@ end
 ---@return th.Reading?
 ---@return th.Error?
 function M.read(folder)
-	local run = choose_run(folder)
+	local run = runs_of.first(folder, runs_in(folder))
 	if not run then
 		return nil, no_record(folder)
 	end
