@@ -37,17 +37,6 @@ static int open_name(int dirfd, const char *name, int flags, struct err *err)
 	return path_open_beneath(dirfd, name, flags, err);
 }
 
-/* What is not there, or not for us, the plugin has to do without; an error is no absence. */
-static int cannot_look(const struct err *why, struct err *err)
-{
-	if (why->number == EACCES)
-		log_warn("passed over: %s", why->msg);
-	if (path_is_absent(why->number) || why->number == ENXIO)
-		return 0;
-	*err = *why;
-	return -1;
-}
-
 /* Only what is a regular file, and then again by its descriptor, is opened: to open a FIFO lets go of
  * whoever waits to write into it, and to open a device may do anything. */
 static int open_regular(int dirfd, const char *name, struct stat *st, struct err *err)
@@ -85,7 +74,7 @@ static int look_at(int dirfd, const char *name, struct input_file *out, struct e
 			close(fd);
 	}
 	if (!ok)
-		return cannot_look(&own, err);
+		return own.number == ENXIO ? 0 : path_pass_over(&own, err);
 	*out = (struct input_file){ .name = xstrndup(name, len - (len && name[len - 1] == '/')),
 				    .size = S_ISREG(st.st_mode) ? st.st_size : 0,
 				    .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) +

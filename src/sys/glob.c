@@ -62,12 +62,9 @@ static int open_or_absent(int dirfd, const char *name, int flags, int *fd, struc
 	struct err own = ERR_INIT;
 
 	*fd = path_open_beneath(dirfd, name, flags, &own);
-	if (own.number == EACCES)
-		log_warn("passed over: %s", own.msg);
-	if (*fd >= 0 || path_is_absent(own.number) || own.code == ERR_INVALID)
+	if (*fd >= 0 || own.code == ERR_INVALID)
 		return 0;
-	*err = own;
-	return -1;
+	return path_pass_over(&own, err);
 }
 
 /* Add each name in 'parent' that matches; a parent that cannot be listed matches nothing. */

@@ -3,6 +3,7 @@
 #include "sys/path.h"
 
 #include "base/id.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -339,6 +340,16 @@ int path_make_dir(int dirfd, const char *name, bool *made, struct err *err)
 bool path_is_unsupported(int number)
 {
 	return number == EINVAL || number == ENOSYS || number == EOPNOTSUPP;
+}
+
+int path_pass_over(const struct err *why, struct err *err)
+{
+	if (why->number == EACCES)
+		log_warn("passed over: %s", why->msg);
+	if (path_is_absent(why->number))
+		return 0;
+	*err = *why;
+	return -1;
 }
 
 bool path_is_absent(int number)

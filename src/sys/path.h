@@ -76,6 +76,12 @@ int path_exists(const char *path, mode_t *mode, struct err *err);
 /* Does this errno of a look at a name say that we have no such thing? */
 bool path_is_absent(int number);
 
+/*
+ * What a look at a name failed with: 0 if it is absent or not for us, which is said ("passed over:
+ * ..."); else -1 and '*err' is 'why': an error is no absence.
+ */
+int path_pass_over(const struct err *why, struct err *err);
+
 /* Does this errno say that the file system cannot do such a thing? The only ones after which
  * another way is tried: any other error is an error. */
 bool path_is_unsupported(int number);
