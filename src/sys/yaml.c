@@ -304,6 +304,13 @@ static int add_pair(struct printer *p, struct members *members, const struct key
 	return add_node(p, value);
 }
 
+static void members_release(struct members *members)
+{
+	for (size_t i = 0; i < members->n; i++)
+		key_clear(&members->keys[i]);
+	free(members->keys);
+}
+
 /* The keys of 'more' go over to 'members': of what is merged later, they count first. */
 static void take_keys(struct members *members, struct members *more)
 {
@@ -338,7 +345,10 @@ static int add_merged(struct printer *p, struct members *members, struct fy_node
 			rc = add_pair(p, members, &key, fy_node_pair_value(pair));
 		key_clear(&key);
 	}
-	take_keys(members, &more);
+	if (rc == 0)
+		take_keys(members, &more);
+	else
+		members_release(&more); /* with a key, perhaps, that has no text */
 	return rc;
 }
 
@@ -384,9 +394,7 @@ static int add_mapping(struct printer *p, struct fy_node *node)
 	str_addch(p->out, '{');
 	rc = add_members(p, node, &members);
 	str_addch(p->out, '}');
-	for (size_t i = 0; i < members.n; i++)
-		key_clear(&members.keys[i]);
-	free(members.keys);
+	members_release(&members);
 	return rc;
 }
 

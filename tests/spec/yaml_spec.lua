@@ -106,6 +106,7 @@ describe("yaml", function()
 		{ "? [1, 2]\n: x\n? [1, 2]\n: y\n", "duplicate key" },
 		{ "? [*nope]\n: x\n", "alias without its anchor" },
 		{ "a: {<<: {[*nope]: 2}}\n", "alias without its anchor" },
+		{ "a: {b: 1, <<: {c: 1, *nope : 2}}\n", "alias without its anchor" },
 		{ "a: \0\n", "not valid UTF%-8 text" },
 		{ "a: \xff\n", "not valid UTF%-8 text" },
 		{ ("["):rep(100000), "^f.yml:1: " },
