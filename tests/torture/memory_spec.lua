@@ -59,6 +59,7 @@ end
 ---@field roles integer[]
 ---@field appends boolean the record gets an entry
 ---@field mend? string[] the next command, which succeeds; default: 'args'
+---@field again? string[] 'args' said once more, where that takes another word
 ---@field before? string name of the tree to begin with; default: "pristine"
 ---@field settle? fun() wait for what still goes on
 ---@field finally? fun(t: support.Tree, result: support.Result): string|nil flaw
@@ -76,7 +77,7 @@ end
 
 --- The next command succeeds, the record is in order, and nothing is left over.
 local function flaw_afterwards(t, case)
-	local next_one = t:run(case.mend or case.args)
+	local next_one = t:run(case.mend or case.again or case.args)
 	if next_one.status ~= 0 then
 		return ("the next command: status %d: %s"):format(next_one.status, next_one.err)
 	end
@@ -190,7 +191,8 @@ local from = { "record", "tiny", "-d", "d", "--from", "out" }
 ---@type memory.Case[]
 local cases = {
 	{ name = "record", args = { "record", "tiny", "-d", "d", "--steps", "10" }, roles = all, appends = true },
-	{ name = "record --from", args = from, roles = all, appends = true },
+	{ name = "record --from", args = from, again = { "record", "tiny", "-d", "d", "--from", "out", "--again" },
+		roles = all, appends = true },
 	{ name = "record --capture", args = { "record", "tiny", "-d", "d", "--steps", "10", "--capture" },
 		roles = { oom.roles.main, oom.roles.forked }, appends = true },
 	{ name = "run", args = runs.tiny(TRAINING, "--note", "kept"), roles = all, appends = true,
