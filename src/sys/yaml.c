@@ -546,15 +546,18 @@ static bool part_alias_keys(const char *text, size_t len, struct str *out)
 int yaml_to_json(const char *name, const char *text, size_t len, struct str *out, struct err *err)
 {
 	struct str parted = STR_INIT;
+	struct err first = ERR_INIT;
 	int rc;
 
 	if (!utf8_is_valid(text, len) || memchr(text, '\0', len)) {
 		str_clear(out);
 		return err_set(err, ERR_INVALID, "%s: not valid UTF-8 text", name);
 	}
-	rc = parse(name, text, len, out, err);
+	rc = parse(name, text, len, out, &first);
 	if (rc < 0 && part_alias_keys(text, len, &parted))
 		rc = parse(name, parted.buf, parted.len, out, err);
+	else if (rc < 0)
+		*err = first;
 	str_release(&parted);
 	return rc;
 }

@@ -196,6 +196,8 @@ static int yaml(lua_State *L)
 	}
 	lua_pushlstring(L, out.buf, out.len);
 	str_release(&out);
+	if (err.code != ERR_NONE)
+		return luaL_error(L, "done, but an error is left: %s", err.msg);
 	return 1;
 }
 
