@@ -71,12 +71,14 @@ static void connect_base(struct lineage *lineage, struct layout *layout,
 	free(base);
 }
 
-static void connect(struct lineage *lineage, struct layout *layout, const struct history *history)
+void ancestry_add(struct lineage *lineage, const struct history *history, struct layout *layout)
 {
 	const struct info *info = &history->info;
 	const struct json *doc = &info->doc;
 	size_t node = lineage_node(lineage, history->dir.ref);
 
+	if (lineage->nodes[node].is_missing)
+		lineage_define(lineage, node, NULL, false);
 	connect_list(lineage, doc, json_member(doc, 0, "parents"), node);
 	for (size_t e = first_own_entry(info); e != JSON_NONE; e = info_next_entry(info, e))
 		connect_list(lineage, doc, info_entry_member(info, e, "parents"), node);
@@ -103,7 +105,7 @@ void ancestry_build(struct lineage *lineage, const struct histories *all, struct
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (is_readable(&all->v[i]))
-			connect(lineage, layout, &all->v[i]);
+			ancestry_add(lineage, &all->v[i], layout);
 }
 
 bool *ancestry_relatives(const struct lineage *lineage, size_t target)

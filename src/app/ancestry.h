@@ -13,6 +13,10 @@
 void ancestry_build(struct lineage *lineage, const struct histories *all, struct layout *layout,
 		    char *(*label_of)(const struct info *info));
 
+/* Put one record that can be read into 'lineage', with the edges to its parents; a parent that was not
+ * put in is missing. */
+void ancestry_add(struct lineage *lineage, const struct history *history, struct layout *layout);
+
 /* For each node whether it has an ancestor in common with 'target' (LINEAGE_NONE: true for all);
  * the caller frees it. */
 bool *ancestry_relatives(const struct lineage *lineage, size_t target);

@@ -192,7 +192,7 @@ double entry_seconds(const struct json *doc, size_t entry)
 	return seconds;
 }
 
-char *history_strategy(const struct history *history)
+char *history_strategy_to(const struct history *history, size_t last)
 {
 	const struct info *info = &history->info;
 	struct str out = STR_INIT;
@@ -206,17 +206,25 @@ char *history_strategy(const struct history *history)
 		str_addf(&out, " > %s:%lld", dataset ? dataset : "?",
 			 (long long)info_entry_steps(info, i));
 		free(dataset);
+		if (i == last)
+			break;
 	}
 	return str_detach(&out);
 }
 
-void history_strict_json(const struct history *history, struct str *out)
+char *history_strategy(const struct history *history)
 {
-	const struct json *doc = &history->info.doc;
-	size_t from = 0;
+	return history_strategy_to(history, JSON_NONE);
+}
+
+/* The bytes from 'start' to 'end', between which the tokens from 'first' to 'last' lie. */
+static void add_strict(const struct json *doc, size_t start, size_t end, size_t first, size_t last,
+		       struct str *out)
+{
+	size_t from = start;
 
 	str_clear(out);
-	for (size_t i = 0; i < doc->n; i++) {
+	for (size_t i = first; i < last; i++) {
 		const struct json_token *token = &doc->tokens[i];
 
 		if (json_type(doc, i) != JSON_NONFINITE)
@@ -225,5 +233,19 @@ void history_strict_json(const struct history *history, struct str *out)
 		str_adds(out, "null");
 		from = token->end;
 	}
-	str_add(out, doc->text + from, doc->len - from);
+	str_add(out, doc->text + from, end - from);
+}
+
+void strict_json(const struct json *doc, size_t token, struct str *out)
+{
+	const struct json_token *whole = &doc->tokens[token];
+
+	add_strict(doc, whole->start, whole->end, token, whole->next, out);
+}
+
+void history_strict_json(const struct history *history, struct str *out)
+{
+	const struct json *doc = &history->info.doc;
+
+	add_strict(doc, 0, doc->len, 0, doc->n, out);
 }

@@ -61,7 +61,13 @@ double entry_seconds(const struct json *doc, size_t entry);
 /* "microsoft/layoutxlm-base > hrds:10000 > hrdh:5000", fresh memory. */
 char *history_strategy(const struct history *history);
 
-/* The record with NaN and Infinity as null, so that it is JSON for everybody. */
+/* The same as far as entry token 'last'; JSON_NONE: all of them. */
+char *history_strategy_to(const struct history *history, size_t last);
+
+/* The value at 'token' with NaN and Infinity as null, so that it is JSON for everybody. */
+void strict_json(const struct json *doc, size_t token, struct str *out);
+
+/* The same for the whole record. */
 void history_strict_json(const struct history *history, struct str *out);
 
 #endif

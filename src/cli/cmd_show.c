@@ -139,35 +139,6 @@ static void add_table(const struct history *history, struct str *out)
 	strv_release(&metrics);
 }
 
-#define STRATEGY_ENDS 4 /* of a long one, so many steps at either end are shown */
-
-/* "base > hrds:10 > ... 9,992 more ... > hrdh:10" */
-static void add_strategy(struct str *out, const char *strategy)
-{
-	struct strv parts = STRV_INIT;
-
-	for (const char *at = strategy, *end; at; at = end ? end + 3 : NULL) {
-		char *part;
-
-		end = strstr(at, " > ");
-		part = end ? xstrndup(at, (size_t)(end - at)) : xstrdup(at);
-		strv_push(&parts, part);
-		free(part);
-	}
-	for (size_t i = 0; i < parts.n; i++) {
-		if (i)
-			str_adds(out, " > ");
-		if (i == STRATEGY_ENDS && parts.n > 3 * STRATEGY_ENDS) {
-			str_adds(out, "... ");
-			add_count(out, (int64_t)(parts.n - 2 * STRATEGY_ENDS));
-			str_adds(out, " more ... > ");
-			i = parts.n - STRATEGY_ENDS;
-		}
-		add_safe(out, parts.v[i]);
-	}
-	strv_release(&parts);
-}
-
 static void add_head(const struct history *history, struct str *out)
 {
 	const struct info *info = &history->info;

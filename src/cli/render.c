@@ -45,7 +45,7 @@ void add_tone(struct str *out, enum tone tone, const char *text)
 {
 	static const char *const codes[] = { "", "2", "1", "32", "31", "33" };
 
-	if (has_color && tone != TONE_PLAIN)
+	if (has_color && tone != TONE_PLAIN && *text)
 		str_addf(out, "\033[%sm%s\033[0m", codes[tone], text);
 	else
 		str_adds(out, text);
@@ -154,6 +154,34 @@ void add_metric(struct str *out, double value)
 		str_addf(out, "%.3f", value);
 	else
 		str_addf(out, "%.2f", value);
+}
+
+#define STRATEGY_ENDS 4 /* of a long one, so many steps at either end are shown */
+
+void add_strategy(struct str *out, const char *strategy)
+{
+	struct strv parts = STRV_INIT;
+
+	for (const char *at = strategy, *end; at; at = end ? end + 3 : NULL) {
+		char *part;
+
+		end = strstr(at, " > ");
+		part = end ? xstrndup(at, (size_t)(end - at)) : xstrdup(at);
+		strv_push(&parts, part);
+		free(part);
+	}
+	for (size_t i = 0; i < parts.n; i++) {
+		if (i)
+			str_adds(out, " > ");
+		if (i == STRATEGY_ENDS && parts.n > 3 * STRATEGY_ENDS) {
+			str_adds(out, "... ");
+			add_count(out, (int64_t)(parts.n - 2 * STRATEGY_ENDS));
+			str_adds(out, " more ... > ");
+			i = parts.n - STRATEGY_ENDS;
+		}
+		add_safe(out, parts.v[i]);
+	}
+	strv_release(&parts);
 }
 
 #define NARROWEST 8 /* columns that a text keeps when it is cut */
@@ -325,6 +353,13 @@ static void fit(const struct table *t, int available)
 		column->is_used = false;
 	while (table_width(t) > available && (column = most_patient(t)))
 		column->width--;
+}
+
+bool table_fits(const struct table *t, const char *indent)
+{
+	int available = render_width();
+
+	return available <= 0 || table_width(t) + (int)strlen(indent) <= available;
 }
 
 void table_print(const struct table *t, const char *indent, struct str *out)

@@ -43,6 +43,10 @@ void add_when(struct str *out, const char *iso);
 /* A metric: at least three decimals, no more than its text has meaning ("0.850", "12.3", "1.2e-05"). */
 void add_metric(struct str *out, double value);
 
+/* What history_strategy() gives; of a long one both ends: "base > hrds:10 > ... 9,992 more ... >
+ * hrdh:10". */
+void add_strategy(struct str *out, const char *strategy);
+
 enum align { ALIGN_LEFT, ALIGN_RIGHT };
 
 /*
@@ -65,6 +69,8 @@ void table_column(struct table *t, const char *title, enum align align);
 void table_spare(struct table *t, int rank);
 void table_row(struct table *t);
 void table_cell(struct table *t, enum tone tone, const char *text);
+/* Would every line be as long as it is, with nothing left out or cut? */
+bool table_fits(const struct table *t, const char *indent);
 void table_print(const struct table *t, const char *indent, struct str *out);
 void table_free(struct table *t);
 
