@@ -109,7 +109,8 @@ static void add_values(struct session *session, struct str *out, const char *opt
 {
 	if (strcmp(option, "exp") == 0)
 		add_experiments(session, out, start);
-	else if (strcmp(option, "into") == 0 || strcmp(option, "init-from") == 0)
+	else if (strcmp(option, "into") == 0 || strcmp(option, "init-from") == 0 ||
+		 strcmp(option, "baseline") == 0)
 		add_refs(session, out, start);
 	else if (strcmp(option, "stage") == 0)
 		add_stages(session, out, start);
