@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #define ID_DIGITS "0123456789abcdefABCDEF-"
 
@@ -144,6 +145,9 @@ static int side_open(struct compare_side *side, struct session *session, const c
 	if (resolve(session, exp, ref, &dir, &side->number, err) < 0)
 		return -1;
 	history_read(&side->history, &dir);
+	/* Open directories would run into the limit on descriptors; everything is read by now. */
+	close(side->history.dir.fd);
+	side->history.dir.fd = -1;
 	if (fill(side, ref, err) == 0)
 		return 0;
 	side_release(side);

@@ -347,6 +347,16 @@ exp_1/stage1_b
 		assert.is_nil(rows_of(answer)["metrics.f1"].values[2].value)
 	end)
 
+	it("compares more models than may be open at once", function()
+		record("a", "-m", "f1=0.5")
+		local args = { "compare", "--json" }
+		for i = 3, 80 do
+			args[i] = "stage1_a"
+		end
+		local result = t:ok(args, { prefix = "prlimit --nofile=40" })
+		assert.are.equal(78, #cjson.decode(result.out).models)
+	end)
+
 	it("reads only, and refuses what it cannot compare", function()
 		record("a", "-m", "f1=0.5")
 		t:refused(2, "needs more: REF REF...", { "compare" })
@@ -357,6 +367,9 @@ exp_1/stage1_b
 		t:refused(3, "'exp_1/stage1_a' has no entry 2", { "compare", "stage1_a", "stage1_a#2" })
 		t:refused(2, "names no entry", { "compare", "stage1_a", "stage1_a#0" })
 		t:refused(2, "names no entry", { "compare", "stage1_a", "stage1_a#99999999999999999999" })
+		t:run { "run", "stage1", "-d", "a", "--into", "stage1_a", "--", "false" }
+		local run_id = t:json({ "show", "stage1_a" }).runs[1].run_id
+		t:refused(3, "is not in the history of 'exp_1/stage1_a'", { "compare", run_id, "stage1_a" })
 		t:write("exp_1/stage1_bad/training_info.json", '{\n"training_history": [}')
 		t:refused(5, "stage1_bad/training_info.json:2:22: expected", { "compare", "stage1_a",
 			"stage1_bad" })
