@@ -2,7 +2,7 @@
 
 #include "app/compare.h"
 
-#include "base/log.h"
+#include "app/goals.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -268,13 +268,7 @@ static bool are_equal(const struct compare_cell *a, const struct compare_cell *b
 	return a->is_number == b->is_number && json_equal(a->doc, a->token, b->doc, b->token);
 }
 
-/* ---- goals ---- */
-
-/* What the plugins of the sides' stages declare; the baseline's first. */
-struct goals {
-	struct plugin_plan *plans;
-	size_t n;
-};
+/* ---- all of it ---- */
 
 static void ask_plugin(struct goals *goals, struct session *session,
 		       const struct compare_side *side)
@@ -282,128 +276,29 @@ static void ask_plugin(struct goals *goals, struct session *session,
 	const struct info *info = &side->history.info;
 	char *stage = info_string(info, "stage");
 	char *dataset = info_entry_string(info, side->entry, "dataset");
-	struct plugin_plan *plan = &goals->plans[goals->n];
-	struct err err = ERR_INIT;
-	bool is_known = !stage || !*stage;
 
-	for (size_t i = 0; i < goals->n && !is_known; i++)
-		is_known = strcmp(goals->plans[i].stage, stage) == 0;
-	*plan = (struct plugin_plan)PLUGIN_PLAN_INIT;
-	if (!is_known && session_plan(session, stage, dataset, NULL, plan, &err) == 0)
-		goals->n++;
-	else if (err.code && err.code != ERR_NOT_FOUND) /* an old stage may have no plugin */
-		log_warn("%s", err.msg);
+	goals_ask(goals, session, stage, dataset);
 	free(stage);
 	free(dataset);
 }
 
-static const struct plugin_metric *declared(const struct goals *goals, const char *name, size_t len)
-{
-	for (size_t i = 0; i < goals->n; i++)
-		for (size_t k = 0; k < goals->plans[i].n_metrics; k++) {
-			const struct plugin_metric *metric = &goals->plans[i].metrics[k];
-
-			if (metric->goal && strncmp(metric->name, name, len) == 0 &&
-			    !metric->name[len])
-				return metric;
-		}
-	return NULL;
-}
-
-/* "per_class_f1.title" has the goal of "per_class_f1" unless it has one of its own. */
-static void set_goal(const struct goals *goals, struct compare_row *row)
-{
-	const char *name = metric_name(row);
-	const struct plugin_metric *metric = declared(goals, name, strlen(name));
-
-	if (!metric)
-		metric = declared(goals, name, strcspn(name, "."));
-	row->is_goal_declared = metric != NULL;
-	row->goal = metric ? metric->goal : compare_guess_goal(name);
-}
-
-struct words {
-	const char *const *v;
-	size_t n;
-};
-
-static bool has_word(const struct words *words, const char *word, size_t len)
-{
-	for (size_t i = 0; i < words->n; i++)
-		if (strlen(words->v[i]) == len && strncmp(words->v[i], word, len) == 0)
-			return true;
-	return false;
-}
-
-/* Is one of the runs of letters in 'name' (lower case) one of 'words'? */
-static bool names_one(const char *name, const struct words *words)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-
-	while (*name) {
-		size_t len = strspn(name, letters);
-
-		if (len && has_word(words, name, len))
-			return true;
-		name += len ? len : strcspn(name, letters);
-	}
-	return false;
-}
-
-/* Better when lower. The lists are those of lua/th/metrics.lua: tests/spec/cli_compare_spec.lua holds
- * them together. */
-static bool is_low(const char *name)
-{
-	static const char *const parts[] = { "loss", "error", "mse", "mae", "perplexity" };
-	static const char *const low[] = {
-		"wer", "cer", "ter", "ppl", "nll", "mape", "smape",
-		"fid", "nme", "epe", "bpb", "bpd", "bce",  "crossentropy"
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		if (strstr(name, parts[i]))
-			return true;
-	return names_one(name, &(struct words){ low, ARRAY_SIZE(low) });
-}
-
-/* What only describes the data or the run: more of it is neither better nor worse. */
-static bool is_description(const char *name)
-{
-	static const char *const words[] = { "support", "confusion", "count", "counts", "num",
-					     "samples", "size",	     "epoch", "epochs", "step",
-					     "steps",	"runtime",   "time",  "second", "seconds",
-					     "flos",	"lr" };
-
-	return names_one(name, &(struct words){ words, ARRAY_SIZE(words) });
-}
-
-char compare_guess_goal(const char *name)
-{
-	char *lower = xstrdup(name);
-	char goal;
-
-	for (char *c = lower; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	goal = is_low(lower) ? '-' : is_description(lower) ? 0 : '+';
-	free(lower);
-	return goal;
-}
-
+/* The baseline's plugin has the first word. */
 static void set_goals(struct comparison *cmp, struct session *session)
 {
-	struct goals goals = { .plans = xcalloc(cmp->n + 1, sizeof(*goals.plans)) };
+	struct goals goals = GOALS_INIT;
 
 	ask_plugin(&goals, session, &cmp->sides[cmp->baseline]);
 	for (size_t i = 0; i < cmp->n; i++)
 		if (i != cmp->baseline)
 			ask_plugin(&goals, session, &cmp->sides[i]);
-	for (size_t i = 0; i < cmp->n_rows; i++)
-		if (metric_name(&cmp->rows[i]))
-			set_goal(&goals, &cmp->rows[i]);
-	for (size_t i = 0; i < goals.n; i++)
-		plugin_plan_release(&goals.plans[i]);
-	free(goals.plans);
+	for (size_t i = 0; i < cmp->n_rows; i++) {
+		struct compare_row *row = &cmp->rows[i];
+
+		if (metric_name(row))
+			row->goal =
+				goals_of(&goals, NULL, metric_name(row), &row->is_goal_declared);
+	}
+	goals_release(&goals);
 }
 
 void compare_make(struct comparison *cmp, struct session *session)

@@ -89,8 +89,4 @@ int compare_add_baseline(struct comparison *cmp, struct session *session, const 
 void compare_make(struct comparison *cmp, struct session *session);
 void compare_release(struct comparison *cmp);
 
-/* The goal of a metric that nobody declared, as th.metrics.goal() guesses it by its name; 0 for what by
- * its name only describes the data or the run ("per_class_support.title", "eval_runtime"). */
-char compare_guess_goal(const char *name);
-
 #endif
