@@ -2,6 +2,7 @@
 
 #include "app/compare.h"
 
+#include "app/each_value.h"
 #include "app/goals.h"
 #include "base/mem.h"
 
@@ -26,8 +27,10 @@ struct finder {
 	size_t side;
 };
 
-static void found(struct finder *finder, const char *path, size_t token)
+static void found(void *arg, const char *path, size_t token)
 {
+	struct finder *finder = arg;
+
 	if (finder->n == finder->cap) {
 		finder->cap = finder->cap ? finder->cap * 2 : 256;
 		finder->v = xreallocarray(finder->v, finder->cap, sizeof(*finder->v));
@@ -42,25 +45,6 @@ static void found(struct finder *finder, const char *path, size_t token)
 	finder->n++;
 }
 
-/* Every value below 'token' that is no object, by its dotted path; an empty object is a value. */
-static void find_values(struct finder *finder, const struct json *doc, size_t token,
-			struct str *path)
-{
-	size_t len = path->len;
-	size_t key = json_is(doc, token, JSON_OBJECT) ? json_first(doc, token) : JSON_NONE;
-
-	if (key == JSON_NONE)
-		found(finder, path->buf, token);
-	for (; key != JSON_NONE; key = json_next(doc, token, key)) {
-		char *name = json_string_copy(doc, key);
-
-		str_addf(path, ".%s", name);
-		find_values(finder, doc, key + 1, path);
-		str_truncate(path, len);
-		free(name);
-	}
-}
-
 static void find_member(struct finder *finder, const struct json *doc, size_t object,
 			const char *key, enum compare_group group)
 {
@@ -70,7 +54,7 @@ static void find_member(struct finder *finder, const struct json *doc, size_t ob
 	finder->group = group;
 	str_sets(&path, key);
 	if (token != JSON_NONE)
-		find_values(finder, doc, token, &path);
+		each_value(doc, token, &path, found, finder);
 	str_release(&path);
 }
 

@@ -19,14 +19,15 @@ struct goals {
 		.plans = NULL, .n = 0, .asked = STRV_INIT \
 	}
 
-/* Ask the plugin of 'stage' (NULL: nobody), once. One that cannot be asked is warned of; a stage without
- * a plugin declares nothing. */
+/* Ask the plugin of 'stage' (NULL: nobody), once. One that cannot be asked is warned of; a stage
+ * without a plugin declares nothing. */
 void goals_ask(struct goals *goals, struct session *session, const char *stage,
 	       const char *dataset);
 void goals_release(struct goals *goals);
 
-/* '+' max, '-' min, 0 none, by what the plugin of 'stage' declares (NULL: of any that was asked, the
- * first one first). "per_class_f1.title" has the goal of "per_class_f1" unless it has one of its own. */
+/* '+' max, '-' min, 0 none, by what the plugin of 'stage' declares (NULL: of any that was asked,
+ * the first one first). "per_class_f1.title" has the goal of "per_class_f1" unless it has one of its
+ * own. */
 char goals_of(const struct goals *goals, const char *stage, const char *name, bool *is_declared);
 
 #endif
