@@ -189,8 +189,9 @@ const struct command cmd_strategies = {
 	.name = "strategies",
 	.synopsis = "[PATTERN]",
 	.summary = "group models by the sequence of data sets they were trained on",
-	.details = "PATTERN is for instance 'hrds > *': '*' stands for any number of trainings, '?' "
-		   "for one.\nA record that cannot be read is named; the exit status is then 1.\n",
+	.details =
+		"PATTERN is for instance 'hrds > *': '*' stands for any number of trainings, '?' "
+		"for one.\nA record that cannot be read is named; the exit status is then 1.\n",
 	.options = options,
 	.max_operands = 1,
 	.run = run_strategies,

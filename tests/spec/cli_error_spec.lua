@@ -91,7 +91,7 @@ describe("what is not there", function()
 	it("an artifact root", function()
 		cli.shell("rm -r " .. t.root)
 		for _, args in ipairs { record(), { "list" }, { "verify" }, { "exp", "list" }, { "lineage" },
-			{ "show" }, { "repair" } } do
+			{ "show" }, { "repair" }, { "compare", "a", "b" }, { "strategies" } } do
 			t:refused(3, "the artifact root: cannot open the directory '" .. t.root .. "'", args)
 		end
 	end)
