@@ -543,6 +543,36 @@ static bool part_alias_keys(const char *text, size_t len, struct str *out)
 	return true;
 }
 
+/*
+ * libfyaml 0.7.12 crashes when it gives up on a key of the form "? a:", a tab, and another of "?", ":"
+ * and "-". What PyYAML and people write has no tab there: 'p' is a line that may begin such a key.
+ */
+static bool has_tab_in_key(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '-'))
+		p++;
+	if (p == end || *p != '?')
+		return false;
+	for (; p < end && *p != '\n' && *p != '\r'; p++) {
+		const char *blank = p + 1;
+
+		while (*p == ':' && blank < end && *blank == ' ')
+			blank++;
+		if (*p == ':' && blank < end && *blank == '\t')
+			return true;
+	}
+	return false;
+}
+
+static bool is_deadly(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r') &&
+		    has_tab_in_key(text + i, text + len))
+			return true;
+	return false;
+}
+
 int yaml_to_json(const char *name, const char *text, size_t len, struct str *out, struct err *err)
 {
 	struct str parted = STR_INIT;
@@ -552,6 +582,10 @@ int yaml_to_json(const char *name, const char *text, size_t len, struct str *out
 	if (!utf8_is_valid(text, len) || memchr(text, '\0', len)) {
 		str_clear(out);
 		return err_set(err, ERR_INVALID, "%s: not valid UTF-8 text", name);
+	}
+	if (is_deadly(text, len)) {
+		str_clear(out);
+		return err_set(err, ERR_INVALID, "%s: a tab after the ':' of a key with '?'", name);
 	}
 	rc = parse(name, text, len, out, &first);
 	if (rc < 0 && part_alias_keys(text, len, &parted))

@@ -9,7 +9,7 @@ bench_state() {
 	"$lua" $here/left.lua state 400 >"$dir/small/trainer_state.json"
 	"$lua" $here/left.lua state 300000 >"$dir/large/trainer_state.json"
 	has_python && reader=$python || reader=true
-	set -- record stage1 --root "$dir/root" --dataset hrds --dry-run --json --from
+	set -- record any --root "$dir/root" --dataset hrds --dry-run --json --from
 	"$dir/turns.bin" 31 : "$thhost" "$@" "$dir/small" :: "$thhost" "$@" "$dir/large" :: \
 		"$reader" -c 'import json, sys
 print(json.load(open(sys.argv[1]))["log_history"][-1]["step"])' "$dir/large/trainer_state.json" :: \

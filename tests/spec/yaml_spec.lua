@@ -107,6 +107,8 @@ describe("yaml", function()
 		{ "? [*nope]\n: x\n", "alias without its anchor" },
 		{ "a: {<<: {[*nope]: 2}}\n", "alias without its anchor" },
 		{ "a: {b: 1, <<: {c: 1, *nope : 2}}\n", "alias without its anchor" },
+		{ "? <:\t?", "a tab after the ':' of a key with '?'" },
+		{ "x: 1\n- ? \"a\": \t- b\n", "a tab after the ':' of a key with '?'" },
 		{ "a: \0\n", "not valid UTF%-8 text" },
 		{ "a: \xff\n", "not valid UTF%-8 text" },
 		{ ("["):rep(100000), "^f.yml:1: " },
