@@ -9,7 +9,7 @@ static const struct {
 	{ "base", unit_base },	   { "json", unit_json },     { "info", unit_info },
 	{ "file", unit_file },	   { "store", unit_store },   { "proc", unit_proc },
 	{ "conf", unit_conf },	   { "layout", unit_layout }, { "capture", unit_capture },
-	{ "cursor", unit_cursor },
+	{ "cursor", unit_cursor }, { "filter", unit_filter },
 };
 
 /* [-0, +3, m] */

@@ -23,6 +23,7 @@ void unit_conf(lua_State *L);
 void unit_layout(lua_State *L);
 void unit_capture(lua_State *L);
 void unit_cursor(lua_State *L);
+void unit_filter(lua_State *L);
 
 /* [-0, +3, m] nil, message, code word; returns 3 for "return unit_fail(L, &err)". */
 int unit_fail(lua_State *L, const struct err *err);
