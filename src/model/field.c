@@ -348,18 +348,32 @@ static int read_special(const struct subject *subject, const char *name, struct 
 	return 1;
 }
 
+/* In the training itself; a run of the journal has its own words for some. */
+static size_t lookup_own(const struct subject *subject, const char *name)
+{
+	static const struct {
+		const char *name;
+		const char *of_run;
+	} words[] = { { "status", "state" }, { "steps", "last_step" }, { "epochs", "last_epoch" } };
+	size_t found;
+
+	if (!is_entry_there(subject))
+		return JSON_NONE;
+	found = lookup(subject->doc, subject->entry, name);
+	for (size_t i = 0; i < ARRAY_SIZE(words) && found == JSON_NONE; i++)
+		if (strcmp(name, words[i].name) == 0)
+			found = json_member(subject->doc, subject->entry, words[i].of_run);
+	return found;
+}
+
 static void read_bare(const struct subject *subject, const char *name, struct value *out)
 {
-	size_t found = JSON_NONE;
+	size_t found;
 
 	if (read_special(subject, name, out))
 		return;
-	if (is_entry_there(subject)) {
-		found = lookup(subject->doc, subject->entry, name);
-		if (found == JSON_NONE && strcmp(name, "status") == 0)
-			found = lookup(subject->doc, subject->entry, "state"); /* of a run */
-		value_of_token(subject->doc, found, out);
-	}
+	found = lookup_own(subject, name);
+	value_of_token(subject->doc, found, out);
 	if (found == JSON_NONE)
 		read_record(subject, name, out);
 	if (found == JSON_NONE && out->type == VALUE_UNDEFINED)

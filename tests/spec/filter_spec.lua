@@ -194,3 +194,18 @@ describe("filter: a time in words", function()
 		end)
 	end
 end)
+
+describe("filter: the goal of a metric", function()
+	it("is guessed as plugins guess it", function()
+		local metrics = require("th.metrics")
+		local low = 0
+		for _, name in ipairs { "f1", "val_loss", "eval/Loss", "WER", "answer_f1", "tracer", "test_cer",
+			"accuracy", "rmse", "mae", "perplexity", "val.ppl", "error_rate", "bpb2", "fid", "fidelity",
+			"nll", "mAP50", "crossentropy", "" } do
+			local goal = filter.goal(name)
+			assert.equal(metrics.goal(name) == "min" and "-" or "+", goal, name)
+			low = low + (goal == "-" and 1 or 0)
+		end
+		assert.equal(13, low)
+	end)
+end)

@@ -2,6 +2,7 @@
 #include "base/base.h"
 
 #include "model/filter.h"
+#include "model/goal.h"
 #include "model/when.h"
 
 #include "unit.h"
@@ -128,14 +129,21 @@ static int filter_when(lua_State *L)
 	return 2;
 }
 
+/* [-0, +1, m] goal(metric): "+" or "-" */
+static int filter_goal(lua_State *L)
+{
+	const char goal = goal_guess(luaL_checkstring(L, 1));
+
+	lua_pushlstring(L, &goal, 1);
+	return 1;
+}
+
 /* [-0, +1, m] */
 void unit_filter(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "parse", filter_check },
-					      { "matches", filter_ask },
-					      { "field", filter_field },
-					      { "when", filter_when },
-					      { NULL, NULL } };
+	static const luaL_Reg functions[] = { { "parse", filter_check }, { "matches", filter_ask },
+					      { "field", filter_field }, { "when", filter_when },
+					      { "goal", filter_goal },	 { NULL, NULL } };
 
 	luaL_newlib(L, functions);
 }
