@@ -1,217 +1,185 @@
 #include "base/base.h"
 
-#include "app/history.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "cli/command.h"
+#include "cli/list_page.h"
 #include "cli/pager.h"
+#include "cli/query.h"
 #include "cli/render.h"
 
 static const struct option_spec options[] = {
-	{ "stage", 's', "STAGE", "only models of this stage" },
-	{ "dataset", 'd', "D", "only models that were trained on D" },
-	{ "exp", 'e', "EXP", "only this experiment" },
+	QUERY_OPTIONS,
+	{ "columns", 'c', "LIST", "show these: 'exp,dataset,max f1,f1 step,=lr'" },
+	{ "sort", 0, "LIST", "in the order of these, '-f1' from the highest down (repeatable)" },
+	{ "limit", 'n', "N", "no more than the first N" },
+	{ "best", 0, "METRIC", "those that have it, the best first" },
+	{ "changed-only", 0, NULL, "leave out columns that say the same in every row" },
+	{ "precision", 0, "N", "digits after the point of real numbers" },
+	{ "runs", 0, NULL, "every attempt: running, failed and interrupted ones, too" },
+	{ "jsonl", 0, NULL, "JSON, one object on a line" },
+	{ "csv", 0, NULL, "comma-separated values" },
+	{ "tsv", 0, NULL, "tab-separated values" },
+	{ "markdown", 0, NULL, "a table in Markdown" },
+	{ "latex", 0, NULL, "a tabular in LaTeX" },
 	{ NULL, 0, NULL, NULL },
 };
 
-/* The first finite number of the last entry's metrics, as "f1 0.850". */
-static void add_telling_metric(const struct info *info, struct str *out)
+enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_LINES, FORMAT_SHEET };
+
+/* All that the command line says. */
+struct request {
+	struct listing_query query;
+	struct column_list columns;
+	struct column_list keys;
+	struct column_list best; /* one, or none */
+	int64_t limit;		 /* -1: none */
+	int64_t precision;
+	enum format format;
+	enum sheet_format sheet;
+};
+
+static void request_release(struct request *request)
 {
-	const struct json *doc = &info->doc;
-	size_t last = JSON_NONE;
-	size_t metrics;
+	listing_query_release(&request->query);
+	column_list_release(&request->columns);
+	column_list_release(&request->keys);
+	column_list_release(&request->best);
+}
 
-	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i))
-		last = i;
-	metrics = last == JSON_NONE ? JSON_NONE : info_entry_member(info, last, "metrics");
-	for (size_t i = json_first(doc, metrics); i != JSON_NONE; i = json_next(doc, metrics, i)) {
-		struct str name = STR_INIT;
-		double value;
+static int read_format(const struct cli *cli, struct request *request, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum format format;
+		enum sheet_format sheet;
+	} formats[] = {
+		{ "json", FORMAT_JSON, SHEET_CSV },
+		{ "jsonl", FORMAT_LINES, SHEET_CSV },
+		{ "csv", FORMAT_SHEET, SHEET_CSV },
+		{ "tsv", FORMAT_SHEET, SHEET_TSV },
+		{ "latex", FORMAT_SHEET, SHEET_LATEX },
+		{ "markdown", FORMAT_SHEET, SHEET_MARKDOWN },
+	};
+	const char *first = NULL;
 
-		if (!json_is_number(doc, i + 1) || json_real(doc, i + 1, &value) < 0)
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (!option_given(&cli->options, formats[i].name))
 			continue;
-		json_string(doc, i, &name);
-		str_addf(out, "%s ", name.buf);
-		add_metric(out, value);
-		str_release(&name);
-		return;
+		if (first)
+			return err_set(err, ERR_USAGE, "'--%s' and '--%s' do not go together",
+				       first, formats[i].name);
+		first = formats[i].name;
+		request->format = formats[i].format;
+		request->sheet = formats[i].sheet;
+	}
+	return 0;
+}
+
+static int read_columns(const struct cli *cli, const char *name, bool is_sort,
+			struct column_list *list, struct err *err)
+{
+	char what[32];
+	const char *text;
+	size_t position = 0;
+
+	snprintf(what, sizeof(what), "option '--%s'", name);
+	while ((text = option_each(&cli->options, name, &position)))
+		if (column_list_parse(list, what, text, is_sort, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int request_read(const struct cli *cli, struct request *request, struct err *err)
+{
+	const struct options *given = &cli->options;
+
+	request->limit = -1;
+	request->precision = -1;
+	if (query_read(cli, 0, &request->query, err) < 0 || read_format(cli, request, err) < 0 ||
+	    read_columns(cli, "columns", false, &request->columns, err) < 0 ||
+	    read_columns(cli, "sort", true, &request->keys, err) < 0 ||
+	    read_columns(cli, "best", false, &request->best, err) < 0 ||
+	    option_integer(given, "limit", 0, INT32_MAX, &request->limit, err) < 0 ||
+	    option_integer(given, "precision", 0, 17, &request->precision, err) < 0)
+		return -1;
+	if (request->best.n > 1)
+		return err_set(err, ERR_USAGE, "option '--best' takes one metric");
+	if (request->best.n && request->keys.n)
+		return err_set(err, ERR_USAGE, "'--best' and '--sort' do not go together");
+	request->query.runs = option_given(given, "runs");
+	return 0;
+}
+
+static void print_page(const struct cli *cli, const struct request *request,
+		       const struct listing *listing, struct str *out)
+{
+	const struct list_page page = {
+		.listing = listing,
+		.columns = &request->columns,
+		.best = request->best.n ? request->best.v : NULL,
+		.runs = request->query.runs,
+		.changed_only = option_given(&cli->options, "changed-only"),
+		.precision = (int)request->precision,
+	};
+
+	switch (request->format) {
+	case FORMAT_TABLE:
+		list_page_table(&page, out);
+		break;
+	case FORMAT_JSON:
+		list_page_json(&page, out);
+		break;
+	case FORMAT_LINES:
+		list_page_lines(&page, out);
+		break;
+	case FORMAT_SHEET:
+		list_page_sheet(&page, request->sheet, out);
+		break;
 	}
 }
 
-static size_t count_outside(const struct history *history)
+static int list(struct cli *cli, struct request *request, struct listing *listing, struct err *err)
 {
-	size_t n = history->waiting.n;
+	struct str out = STR_INIT;
+	int result;
 
-	for (size_t i = 0; i < history->runs.n; i++)
-		n += run_is_outside(&history->runs.v[i]);
-	return n;
-}
-
-static void string_cell(struct table *t, const struct info *info, const char *key)
-{
-	char *text = info_string(info, key);
-
-	table_cell(t, TONE_PLAIN, text ? text : "-");
-	free(text);
-}
-
-static void broken_row(struct table *t, const struct history *history)
-{
-	table_row(t);
-	table_cell(t, TONE_BAD, history->dir.ref);
-	table_cell(t, TONE_BAD, "broken");
-}
-
-static void model_row(struct table *t, const struct history *history)
-{
-	const struct info *info = &history->info;
-	struct str text = STR_INIT;
-	size_t outside = count_outside(history);
-	char *updated = info_string(info, "last_updated");
-
-	table_row(t);
-	table_cell(t, TONE_PLAIN, history->dir.ref);
-	string_cell(t, info, "stage");
-	string_cell(t, info, "last_dataset");
-	add_count(&text, info_total_steps(info));
-	table_cell(t, TONE_PLAIN, text.buf);
-	str_clear(&text);
-	add_count(&text, (int64_t)info_entry_count(info));
-	table_cell(t, TONE_PLAIN, text.buf);
-	str_clear(&text);
-	add_telling_metric(info, &text);
-	table_cell(t, TONE_PLAIN, text.buf);
-	string_cell(t, info, "final_checkpoint");
-	str_clear(&text);
-	if (updated)
-		add_age(&text, updated);
-	table_cell(t, TONE_PLAIN, text.buf);
-	str_clear(&text);
-	if (outside)
-		str_addf(&text, "%zu not recorded", outside);
-	table_cell(t, TONE_BAD, text.buf);
-	str_release(&text);
-	free(updated);
-}
-
-static void list_as_table(const struct histories *all, struct str *out)
-{
-	static const char *const titles[] = { "model",	    "stage",	 "last on",
-					      "steps",	    "trainings", "metric",
-					      "checkpoint", "updated",	 "" };
-	static const int spare[] = { 0, 2, 0, 0, 3, 0, 4, 1, 0 };
-	struct table *t = table_new();
-
-	for (size_t i = 0; i < ARRAY_SIZE(titles); i++) {
-		table_column(t, titles[i], i == 3 || i == 4 ? ALIGN_RIGHT : ALIGN_LEFT);
-		table_spare(t, spare[i]);
-	}
-	for (size_t i = 0; i < all->n; i++) {
-		const struct history *history = &all->v[i];
-
-		if (history->err.code)
-			broken_row(t, history);
-		else if (history->has_record)
-			model_row(t, history);
-	}
-	table_print(t, "", out);
-	table_free(t);
-}
-
-static void model_as_json(const struct history *history, struct jsonw *w)
-{
-	struct str record = STR_INIT;
-
-	jsonw_object(w);
-	jsonw_pair_string(w, "ref", history->dir.ref);
-	jsonw_pair_string(w, "path", history->path);
-	if (history->err.code) {
-		jsonw_pair_string(w, "error", history->err.msg);
-	} else {
-		char *strategy = history_strategy(history);
-
-		history_strict_json(history, &record);
-		jsonw_pair_string(w, "strategy", strategy);
-		jsonw_pair_int(w, "not_recorded", (int64_t)count_outside(history));
-		jsonw_key(w, "record");
-		jsonw_raw(w, record.buf, record.len);
-		free(strategy);
-	}
-	jsonw_end(w);
-	str_release(&record);
-}
-
-static void list_as_json(const struct histories *all, struct str *out)
-{
-	struct jsonw w = jsonw_begin(out, 2);
-
-	jsonw_object(&w);
-	jsonw_pair_string(&w, "schema", "thhost.list/1");
-	jsonw_key(&w, "models");
-	jsonw_array(&w);
-	for (size_t i = 0; i < all->n; i++)
-		if (all->v[i].err.code || all->v[i].has_record)
-			model_as_json(&all->v[i], &w);
-	jsonw_end(&w);
-	jsonw_end(&w);
-	str_addch(out, '\n');
-}
-
-static bool report_broken(const struct histories *all)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < all->n; i++) {
-		if (!all->v[i].err.code)
-			continue;
-		any = true;
-		log_warn("%s", all->v[i].err.msg);
-	}
-	return any;
+	if (request_read(cli, request, err) < 0 ||
+	    listing_load(listing, &cli->session, &request->query, err) < 0)
+		return -1;
+	if (request->best.n && query_best(&cli->session, listing, request->best.v, err) < 0)
+		return -1;
+	listing_sort(listing, &request->keys);
+	if (request->limit >= 0)
+		listing_limit(listing, (size_t)request->limit);
+	print_page(cli, request, listing, &out);
+	if (!listing->n && request->format != FORMAT_JSON && request->format != FORMAT_LINES)
+		query_report_nothing(cli, &request->query);
+	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
+	if (query_report_broken(listing))
+		result = 1;
+	str_release(&out);
+	return result;
 }
 
 static int run_list(struct cli *cli, struct err *err)
 {
-	struct history_filter filter = {
-		.stage = option_value(&cli->options, "stage"),
-		.dataset = option_value(&cli->options, "dataset"),
-	};
-	const char *exp = option_value(&cli->options, "exp");
-	struct histories all;
-	struct str name = STR_INIT;
-	struct str out = STR_INIT;
-	int result;
+	struct request request = { .limit = -1 };
+	struct listing listing = LISTING_INIT;
+	int result = list(cli, &request, &listing, err);
 
-	if (session_layout(&cli->session, err) < 0)
-		return -1;
-	if (exp && layout_find_experiment(&cli->session.layout, exp, &name, err) < 0)
-		return -1;
-	if (histories_load(&all, &cli->session.layout, exp ? name.buf : NULL, &filter, err) < 0) {
-		histories_release(&all);
-		str_release(&name);
-		return -1;
-	}
-	if (cli->json)
-		list_as_json(&all, &out);
-	else
-		list_as_table(&all, &out);
-	if (!out.len)
-		log_notice("no such model below '%s'", cli->session.layout.root);
-	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
-	if (report_broken(&all))
-		result = 1;
-	histories_release(&all);
-	str_release(&name);
-	str_release(&out);
+	listing_release(&listing);
+	request_release(&request);
 	return result;
 }
 
 const struct command cmd_list = {
 	.name = "list",
-	.synopsis = "[--stage STAGE] [--dataset D] [--exp EXP]",
-	.summary = "list all models below the artifact root",
+	.synopsis = "[REF-PATTERN...] [-F EXPR] [-c LIST] [--sort LIST] [-n N] [--runs]",
+	.summary = "list the models below the artifact root, narrowed and in order",
 	.details =
+		"A pattern is that of a shell ('stage1_*'). --root may be given several times.\n"
 		"A record that cannot be read is a row that says so; the exit status is then 1.\n",
 	.options = options,
+	.max_operands = -1,
 	.run = run_list,
 };
