@@ -120,6 +120,27 @@ static char *title_of(const char *text, const char *end, bool is_sort)
 	return str_detach(&title);
 }
 
+static bool has_title(const struct column_list *list, const char *title)
+{
+	for (size_t i = 0; i + 1 < list->n; i++) /* all but the newest */
+		if (strcmp(list->v[i].title, title) == 0)
+			return true;
+	return false;
+}
+
+/* A title is a key in JSON: "lr, =lr" are "lr" and "params.lr". */
+static int set_title(struct column_list *list, char *title)
+{
+	struct column_spec *column = &list->v[list->n - 1];
+
+	column->title = title;
+	if (!has_title(list, title))
+		return 0;
+	free(column->title);
+	column->title = xstrdup(column->field);
+	return has_title(list, column->title) ? -1 : 0;
+}
+
 int column_list_parse(struct column_list *list, const char *what, const char *text, bool is_sort,
 		      struct err *err)
 {
@@ -132,10 +153,8 @@ int column_list_parse(struct column_list *list, const char *what, const char *te
 		size_t n;
 		int result = split(&at, words, ARRAY_SIZE(words), &n);
 
-		if (result == 0) {
-			column->title = title_of(start, at, is_sort);
+		if (result == 0)
 			result = make(column, words, n, is_sort);
-		}
 		for (size_t i = 0; i < n; i++)
 			free(words[i].text);
 		if (result < 0)
@@ -144,6 +163,10 @@ int column_list_parse(struct column_list *list, const char *what, const char *te
 				       "or =NAME, not '%.*s'",
 				       what, (size_t)(start - text) + 1, (int)strcspn(start, ","),
 				       start);
+		if (set_title(list, title_of(start, at, is_sort)) < 0 && !is_sort)
+			return err_set(err, ERR_USAGE, "%s, column %zu: '%s' is there already",
+				       what, (size_t)(start - text) + 1,
+				       list->v[list->n - 1].title);
 		if (list->n > MAX_COLUMNS)
 			return err_set(err, ERR_USAGE, "%s: more than %d columns", what,
 				       MAX_COLUMNS);

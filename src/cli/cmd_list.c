@@ -148,12 +148,12 @@ static int list(struct cli *cli, struct request *request, struct listing *listin
 		return -1;
 	if (request->best.n && query_best(&cli->session, listing, request->best.v, err) < 0)
 		return -1;
+	if (!listing->n && request->format != FORMAT_JSON && request->format != FORMAT_LINES)
+		query_report_nothing(cli, &request->query);
 	listing_sort(listing, &request->keys);
 	if (request->limit >= 0)
 		listing_limit(listing, (size_t)request->limit);
 	print_page(cli, request, listing, &out);
-	if (!listing->n && request->format != FORMAT_JSON && request->format != FORMAT_LINES)
-		query_report_nothing(cli, &request->query);
 	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
 	if (query_report_broken(listing))
 		result = 1;

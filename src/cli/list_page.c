@@ -23,6 +23,29 @@ static size_t count_outside(const struct history *history)
 	return n;
 }
 
+/* A real number with so many digits after the point, or so many that count where that would be 0. */
+static void add_precise(struct str *out, double value, int precision)
+{
+	bool is_small = value < 0 || value > 0;
+
+	if (!isfinite(value)) {
+		add_metric(out, value);
+		return;
+	}
+	is_small = is_small && fabs(value) < 0.5 * pow(10, -precision);
+	str_addf(out, is_small ? "%.*e" : "%.*f", precision, value);
+}
+
+static void add_table_number(const struct list_page *page, double value, struct str *out)
+{
+	bool is_whole = isfinite(value) && value == floor(value);
+
+	if (page->precision >= 0 && !is_whole)
+		add_precise(out, value, page->precision);
+	else
+		add_metric(out, value);
+}
+
 /* ---- the page of models that nobody asked columns of ---- */
 
 /* The metric that was asked for, else the first finite number, as "f1 0.850". */
@@ -39,7 +62,7 @@ static void add_telling_metric(const struct list_page *page, const struct subjec
 		column_read(page->best, subject, &best);
 		if (value_number(&best, &value)) {
 			str_addf(out, "%s ", page->best->title);
-			add_metric(out, value);
+			add_table_number(page, value, out);
 		}
 		value_release(&best);
 		return;
@@ -51,7 +74,7 @@ static void add_telling_metric(const struct list_page *page, const struct subjec
 			continue;
 		json_string(doc, i, &name);
 		str_addf(out, "%s ", name.buf);
-		add_metric(out, value);
+		add_table_number(page, value, out);
 		str_release(&name);
 		return;
 	}
@@ -263,19 +286,6 @@ static void grid_release(struct grid *grid, const struct list_page *page)
 	column_list_release(&grid->columns);
 }
 
-/* A real number with so many digits after the point, or so many that count where that would be 0. */
-static void add_precise(struct str *out, double value, int precision)
-{
-	bool is_small = value < 0 || value > 0;
-
-	if (!isfinite(value)) {
-		add_metric(out, value);
-		return;
-	}
-	is_small = is_small && fabs(value) < 0.5 * pow(10, -precision);
-	str_addf(out, is_small ? "%.*e" : "%.*f", precision, value);
-}
-
 static bool is_count(const struct column_spec *column)
 {
 	static const char *const names[] = { "steps", "total_steps", "trainings" };
@@ -345,10 +355,14 @@ static void grid_table(const struct grid *grid, const struct list_page *page, st
 	size_t n = grid->columns.n;
 	struct str text = STR_INIT;
 
-	for (size_t i = 0; i < n; i++)
-		if (grid->is_shown[i])
-			table_column(t, grid->columns.v[i].title,
-				     is_numeric(grid, i, listing->n) ? ALIGN_RIGHT : ALIGN_LEFT);
+	for (size_t i = 0; i < n; i++) {
+		if (!grid->is_shown[i])
+			continue;
+		table_column(t, grid->columns.v[i].title,
+			     is_numeric(grid, i, listing->n) ? ALIGN_RIGHT : ALIGN_LEFT);
+		if (!page->columns->n && i > 1) /* what was asked for stays, if need be cut */
+			table_spare(t, (int)i);
+	}
 	if (grid->has_broken)
 		table_column(t, "", ALIGN_LEFT);
 	for (size_t i = 0; i < listing->n * n; i++) {
@@ -373,7 +387,7 @@ void list_page_table(const struct list_page *page, struct str *out)
 	struct table *t;
 	struct grid grid;
 
-	if (!page->columns->n && !page->runs && page->precision < 0 && !page->changed_only) {
+	if (!page->columns->n && !page->runs && !page->changed_only) {
 		usual_table(page, out);
 		return;
 	}

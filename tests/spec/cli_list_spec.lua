@@ -105,6 +105,8 @@ describe("list: which", function()
 		["a fault in the expression"] = { "filter, column 4: expected", "-F", "f1 ! 1" },
 		["no time"] = { "option '--started': 'soon' is no time", "--started", "soon" },
 		["no column"] = { "option '--columns', column 3: expected", "-c", "a,max" },
+		["a column twice"] = { "option '--columns', column 8: 'f1' is there already", "-c",
+			"f1,ref,f1" },
 		["an empty column"] = { "option '--columns', column 3: expected", "-c", "a," },
 		["an open quote"] = { "option '--columns', column 1: expected", "-c", "`a" },
 		["too many words"] = { "option '--sort', column 1: expected", "--sort", "a b c d" },
@@ -167,6 +169,37 @@ describe("list: what is shown", function()
 		assert.equal(4, #lines)
 		assert.equal(5010, lines[3].record.total_steps)
 		assert.is_nil(lines[3].columns)
+	end)
+
+	it("tells a field from a hyperparameter of the same name", function()
+		assert.equal("lr,params.lr\n,2e-5\n",
+			t:ok({ "list", "--csv", "-c", "lr,=lr", "stage1_a" }).out)
+	end)
+
+	it("fits the terminal", function()
+		local function widest(columns, ...)
+			local words = { "list", ... }
+			for i, word in ipairs(words) do
+				words[i] = cli.quote(word)
+			end
+			local command = ("cd %s && stty cols %d rows 50 && exec %s %s"):format(cli.quote(t.dir), columns,
+				cli.quote(cli.thhost), table.concat(words, " "))
+			local out = cli.shell(("TERM=dumb HOME=%s script -qec %s /dev/null"):format(
+				cli.quote(t.dir .. "/home"), cli.quote(command)))
+			local width, lines = 0, 0
+			for line in out:gsub("\r", ""):gmatch("[^\n]+") do
+				width, lines = math.max(width, utf8.len(line)), lines + 1
+			end
+			assert.equal(5, lines, out)
+			return width
+		end
+		assert.is_true(widest(60, "-c", "ref,path,f1,=lr") <= 60)
+		assert.is_true(widest(200, "-c", "ref,path,f1,=lr") > 60)
+		assert.is_true(widest(40, "--runs", "-F", "status != 'failed'", "-n", "4") <= 40)
+	end)
+
+	it("rounds the metric of the usual page, too", function()
+		assert.matches(" f1 0.90000  ", t:ok({ "list", "stage1_b", "--precision", "5" }).out)
 	end)
 
 	it("shows the metric that --best was asked for", function()
