@@ -1,6 +1,5 @@
 #include "base/base.h"
 
-#include "base/log.h"
 #include "cli/command.h"
 #include "cli/query.h"
 #include "cli/render.h"

@@ -202,6 +202,8 @@ local cases = {
 			return newest(t).state ~= "recorded" and "the run is " .. newest(t).state or nil
 		end },
 	{ name = "list", args = { "list" }, roles = all },
+	{ name = "list -F", args = { "list", "-F", "steps > 0 or datasets contains 'd'", "--csv", "-c",
+		"ref,max steps", "--sort=-steps" }, roles = all },
 	{ name = "show", args = { "show", "tiny_d" }, roles = all },
 	{ name = "verify", args = { "verify" }, roles = all },
 }

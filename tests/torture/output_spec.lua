@@ -49,7 +49,10 @@ local RUN = [[{
 ]]
 
 local COMMANDS = {
-	{ "list" }, { "show", "stage1_x" }, { "lineage" }, { "lineage", "stage1_x" }, { "verify" },
+	{ "list" }, { "list", "--runs" }, { "list", "--csv" }, { "list", "--latex", "--runs" },
+	{ "list", "--markdown" }, { "list", "--latex" }, { "list", "--jsonl" }, { "best", "%s" },
+	{ "list", "-F", "%s" }, { "list", "-c", "%s" }, { "list", "--started", "%s" }, { "list", "*%s" },
+	{ "show", "stage1_x" }, { "lineage" }, { "lineage", "stage1_x" }, { "verify" },
 	{ "repair", "--dry-run" }, { "exp", "list" }, { "exp", "status" }, { "plugin", "list" },
 	{ "plugin", "show", "evil" }, { "plugin", "check", "plugins/evil.lua" },
 	{ "plugin", "test", "evil", "--from", "." }, { "config", "list" }, { "config", "list", "--show-origin" },
