@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/goal.h"
 
 void goals_ask(struct goals *goals, struct session *session, const char *stage, const char *dataset)
 {
@@ -45,72 +46,11 @@ static const struct plugin_metric *declared(const struct goals *goals, const cha
 	return NULL;
 }
 
-struct words {
-	const char *const *v;
-	size_t n;
-};
-
-static bool has_word(const struct words *words, const char *word, size_t len)
-{
-	for (size_t i = 0; i < words->n; i++)
-		if (strlen(words->v[i]) == len && strncmp(words->v[i], word, len) == 0)
-			return true;
-	return false;
-}
-
-/* Is one of the runs of letters in 'name' (lower case) one of 'words'? */
-static bool names_one(const char *name, const struct words *words)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-
-	while (*name) {
-		size_t len = strspn(name, letters);
-
-		if (len && has_word(words, name, len))
-			return true;
-		name += len ? len : strcspn(name, letters);
-	}
-	return false;
-}
-
-/* Better when lower. The lists are those of lua/th/metrics.lua: tests/spec/cli_compare_spec.lua holds
- * them together. */
-static bool is_low(const char *name)
-{
-	static const char *const parts[] = { "loss", "error", "mse", "mae", "perplexity" };
-	static const char *const low[] = {
-		"wer", "cer", "ter", "ppl", "nll", "mape", "smape",
-		"fid", "nme", "epe", "bpb", "bpd", "bce",  "crossentropy"
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		if (strstr(name, parts[i]))
-			return true;
-	return names_one(name, &(struct words){ low, ARRAY_SIZE(low) });
-}
-
-/* What only describes the data or the run: more of it is neither better nor worse. */
-static bool is_description(const char *name)
-{
-	static const char *const words[] = { "support", "confusion", "count", "counts", "num",
-					     "samples", "size",	     "epoch", "epochs", "step",
-					     "steps",	"runtime",   "time",  "second", "seconds",
-					     "flos",	"lr" };
-
-	return names_one(name, &(struct words){ words, ARRAY_SIZE(words) });
-}
-
 static char guess(const char *name)
 {
-	char *lower = xstrdup(name);
-	char goal;
+	char goal = goal_guess(name);
 
-	for (char *c = lower; *c; c++)
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	goal = is_low(lower) ? '-' : is_description(lower) ? 0 : '+';
-	free(lower);
-	return goal;
+	return goal == '+' && goal_is_description(name) ? 0 : goal;
 }
 
 char goals_of(const struct goals *goals, const char *stage, const char *name, bool *is_declared)

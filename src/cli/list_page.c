@@ -436,16 +436,8 @@ void list_page_sheet(const struct list_page *page, enum sheet_format format, str
 static void add_strict(const struct json *doc, size_t token, struct jsonw *w)
 {
 	struct str out = STR_INIT;
-	size_t from = doc->tokens[token].start;
 
-	for (size_t i = token; i < doc->tokens[token].next; i++) {
-		if (json_type(doc, i) != JSON_NONFINITE)
-			continue;
-		str_add(&out, doc->text + from, doc->tokens[i].start - from);
-		str_adds(&out, "null");
-		from = doc->tokens[i].end;
-	}
-	str_add(&out, doc->text + from, doc->tokens[token].end - from);
+	strict_json(doc, token, &out);
 	jsonw_raw(w, out.buf, out.len);
 	str_release(&out);
 }
