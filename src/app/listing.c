@@ -2,6 +2,7 @@
 
 #include "app/listing.h"
 
+#include "app/goals.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -377,23 +378,6 @@ void listing_limit(struct listing *listing, size_t limit)
 
 /* ---- goals ---- */
 
-/* "per_class_f1.title" has the goal of "per_class_f1" unless it has one of its own. */
-static char declared_goal(const struct plugin_plan *plan, const char *metric)
-{
-	size_t len = strcspn(metric, ".");
-	char goal = 0;
-
-	for (size_t i = 0; i < plan->n_metrics; i++) {
-		const struct plugin_metric *each = &plan->metrics[i];
-
-		if (strcmp(each->name, metric) == 0 && each->goal)
-			return each->goal;
-		if (strlen(each->name) == len && strncmp(each->name, metric, len) == 0)
-			goal = each->goal;
-	}
-	return goal;
-}
-
 static char *text_of(const struct listing_row *row, const char *field)
 {
 	struct value value = VALUE_INIT;
@@ -406,28 +390,25 @@ static char *text_of(const struct listing_row *row, const char *field)
 	return text;
 }
 
-static char ask_stage(struct session *session, const struct listing_row *row, const char *stage,
-		      const char *metric)
+/* What the row's stage declares, or 0. */
+static char ask_stage(struct goals *goals, struct session *session, const struct listing_row *row,
+		      const char *stage, const char *metric)
 {
-	struct plugin_plan plan = PLUGIN_PLAN_INIT;
-	struct err err = ERR_INIT;
 	char *dataset = text_of(row, "dataset");
-	char goal = 0;
+	bool is_declared;
+	char goal;
 
-	if (session_plan(session, stage, dataset, NULL, &plan, &err) == 0)
-		goal = declared_goal(&plan, metric);
-	else if (err.code != ERR_NOT_FOUND) /* an old stage may have no plugin */
-		log_warn("%s", err.msg);
-	plugin_plan_release(&plan);
+	goals_ask(goals, session, stage, dataset);
+	goal = goals_of(goals, stage, metric, &is_declared);
 	free(dataset);
-	return goal;
+	return is_declared ? goal : 0;
 }
 
 int listing_goal(const struct listing *listing, struct session *session,
 		 const struct column_spec *column, char *goal, struct err *err)
 {
 	const char *metric = column->field;
-	struct strv asked = STRV_INIT;
+	struct goals goals = GOALS_INIT;
 	char found = 0;
 	int result = 0;
 
@@ -437,10 +418,9 @@ int listing_goal(const struct listing *listing, struct session *session,
 		const struct listing_row *row = &listing->rows[i];
 		char *stage = text_of(row, "stage");
 
-		if (stage && *stage && !strv_has(&asked, stage) && has_number(row, column)) {
-			char each = ask_stage(session, row, stage, metric);
+		if (stage && *stage && !strv_has(&goals.asked, stage) && has_number(row, column)) {
+			char each = ask_stage(&goals, session, row, stage, metric);
 
-			strv_push(&asked, stage);
 			if (each && found && each != found)
 				result = err_set(err, ERR_INVALID,
 						 "stage '%s' and another one want '%s' to be "
@@ -452,7 +432,7 @@ int listing_goal(const struct listing *listing, struct session *session,
 	}
 	if (result < 0)
 		err_hint(err, "--stage STAGE keeps to one of them");
-	strv_release(&asked);
+	goals_release(&goals);
 	*goal = found ? found : goal_guess(metric);
 	return result;
 }
