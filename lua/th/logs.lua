@@ -9,6 +9,7 @@
 --     end
 local lines = require("th.lines")
 local num = require("th.num")
+local pylog = require("th.pylog")
 
 local M = {}
 
@@ -498,6 +499,28 @@ function M.newest_known(folder, sign_of)
 		end
 	end
 	return newest, why
+end
+
+---@class th.LogReading how a reader goes through its log
+---@field needles string[]
+---@field is_progress fun(segment: string): any? see `thin`
+---@field most integer segments from either end; see `bounded`
+---@field take_line fun(run: table, segment: string, trace: fun(segment: string): string?): table
+
+--- Read a log to its end: each line that can matter is given to `take_line`, with a reader of
+-- tracebacks, and its answer is the run from then on.
+---@param folder th.Folder
+---@param name string
+---@param how th.LogReading
+---@param run table what is known before
+---@return table run
+function M.read_run(folder, name, how, run)
+	local trace = pylog.traceback_reader()
+	local iterator = M.thin(M.lines(folder, name, table.unpack(how.needles)), how.is_progress)
+	for segment in M.bounded(iterator, folder, name, how.most) do
+		run = how.take_line(run, segment, trace)
+	end
+	return run
 end
 
 return M

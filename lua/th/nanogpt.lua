@@ -281,12 +281,8 @@ function M.read(folder)
 	if not file then
 		return nil, { code = "not_a_training_record", message = "no text here reads like nanoGPT's log" }
 	end
-	local run, trace = new_run(), pylog.traceback_reader()
-	local iterator = logs.lines(folder, file.name, table.unpack(M.NEEDLES))
-	iterator = logs.bounded(logs.thin(iterator, is_batch), folder, file.name, MOST_LINES)
-	for segment in iterator do
-		run = take_line(run, segment, trace)
-	end
+	local run = logs.read_run(folder, file.name, { needles = M.NEEDLES, is_progress = is_batch,
+		most = MOST_LINES, take_line = take_line }, new_run())
 	if not run.step and not run.fault then
 		return nil, { code = "no_data", path = file.name,
 			message = ("'%s' has no line of a training step"):format(file.name) }
