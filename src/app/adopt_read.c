@@ -2,7 +2,7 @@
 
 #include "app/adopt_reading.h"
 
-#include "app/history.h"
+#include "model/history.h"
 #include "base/mem.h"
 #include "sys/path.h"
 

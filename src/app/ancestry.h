@@ -6,7 +6,7 @@
  */
 #ifndef APP_ANCESTRY_H
 #define APP_ANCESTRY_H
-#include "app/history.h"
+#include "model/history.h"
 #include "model/lineage.h"
 
 /* Put all readable records into 'lineage' (zeroed). 'label_of' gives fresh text for a node. */

@@ -14,7 +14,7 @@
 #ifndef APP_COMPARE_H
 #define APP_COMPARE_H
 #include "app/cost.h"
-#include "app/history.h"
+#include "model/history.h"
 #include "app/session.h"
 
 struct compare_side {

@@ -11,7 +11,7 @@
  */
 #ifndef APP_COST_H
 #define APP_COST_H
-#include "app/history.h"
+#include "model/history.h"
 
 struct cost {
 	size_t n_entries;

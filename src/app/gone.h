@@ -10,7 +10,7 @@
  */
 #ifndef APP_GONE_H
 #define APP_GONE_H
-#include "app/history.h"
+#include "model/history.h"
 
 /* What tells one training from another; NULL: not known. */
 struct training {

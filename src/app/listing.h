@@ -13,7 +13,7 @@
 #ifndef APP_LISTING_H
 #define APP_LISTING_H
 #include "app/column.h"
-#include "app/history.h"
+#include "model/history.h"
 #include "app/session.h"
 #include "model/filter.h"
 #include "model/when.h"

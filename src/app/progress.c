@@ -34,13 +34,13 @@ struct mark {
 static struct {
 	char label[256];
 	bool paints;
-	bool on_terminal[2]; /* by enum proc_stream: it moves the cursor */
-	bool passing[2];     /* a block of it is on its way out */
-	bool in_line;	     /* the training has begun a line: a progress bar, mostly */
+	bool on_terminal[2];  /* by enum proc_stream: it moves the cursor */
+	bool passing[2];      /* a block of it is on its way out */
+	bool in_line;	      /* the training has begun a line: a progress bar, mostly */
 	struct cursor cursor; /* where in it the cursor stands */
-	int painted;	     /* columns of the status line that is there; 0: none */
-	bool is_below;	     /* it stands under a line of the training's */
-	bool was_painted;    /* it had to step aside for the block that is passing */
+	int painted;	      /* columns of the status line that is there; 0: none */
+	bool is_below;	      /* it stands under a line of the training's */
+	bool was_painted;     /* it had to step aside for the block that is passing */
 	int64_t painted_at;
 	int64_t started;
 	double step, steps_total, epoch, epochs_total;

@@ -14,7 +14,7 @@
  */
 #ifndef APP_REPAIR_H
 #define APP_REPAIR_H
-#include "app/history.h"
+#include "model/history.h"
 #include "app/session.h"
 
 struct action {

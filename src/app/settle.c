@@ -26,7 +26,8 @@ int settle_take_run(struct draft *draft, int fromfd, struct err *err)
 	if (!is_same_directory(draft->dir.fd, fromfd))
 		return 0;
 	result = journal_load_newest(draft->dir.fd, &runs, err);
-	journal_close_dead(draft->dir.fd, &runs, &closed); /* one that was killed ended well, perhaps */
+	journal_close_dead(draft->dir.fd, &runs,
+			   &closed); /* one that was killed ended well, perhaps */
 	if (result == 0 && runs.n && runs.v[0].state == RUN_UNRECORDED)
 		snprintf(draft->run_id, sizeof(draft->run_id), "%s", runs.v[0].run_id);
 	run_list_release(&runs);

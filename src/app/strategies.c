@@ -4,7 +4,7 @@
 
 #include "app/each_value.h"
 #include "app/goals.h"
-#include "app/history.h"
+#include "model/history.h"
 #include "base/log.h"
 #include "base/mem.h"
 

@@ -6,7 +6,7 @@
  */
 #ifndef APP_VERIFY_H
 #define APP_VERIFY_H
-#include "app/history.h"
+#include "model/history.h"
 #include "app/session.h"
 
 struct finding {

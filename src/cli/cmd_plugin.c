@@ -1,6 +1,6 @@
 #include "base/base.h"
 
-#include "app/history.h"
+#include "model/history.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "capture/digest.h"

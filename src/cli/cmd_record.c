@@ -1,7 +1,7 @@
 #include "base/base.h"
 
 #include "app/capture_all.h"
-#include "app/history.h"
+#include "model/history.h"
 #include "app/record.h"
 #include "app/settle.h"
 #include "app/taken.h"

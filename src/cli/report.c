@@ -2,7 +2,7 @@
 
 #include "cli/report.h"
 
-#include "app/history.h"
+#include "model/history.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/render.h"

@@ -3,7 +3,7 @@
  */
 #ifndef CLI_VISIT_H
 #define CLI_VISIT_H
-#include "app/history.h"
+#include "model/history.h"
 #include "cli/command.h"
 
 typedef void visitor(struct cli *cli, const char *operand, struct history *history, void *arg);

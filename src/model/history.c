@@ -1,6 +1,6 @@
 #include "base/base.h"
 
-#include "app/history.h"
+#include "model/history.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -79,6 +79,15 @@ void history_release(struct history *history)
 	free(history->path);
 }
 
+void history_move(struct history *to, struct history *from)
+{
+	*to = *from;
+	memset(from, 0, sizeof(*from));
+	from->dir = (struct stage_dir)STAGE_DIR_INIT;
+	from->info = (struct info)INFO_INIT;
+	str_init(&from->text);
+}
+
 static bool has_dataset(const struct history *history, const char *dataset)
 {
 	const struct info *info = &history->info;
@@ -108,46 +117,59 @@ static bool matches(const struct history *history, const struct history_filter *
 	return is_stage && (!filter->dataset || has_dataset(history, filter->dataset));
 }
 
-struct collector {
-	struct histories *all;
+struct each {
 	const struct history_filter *filter;
+	history_fn fn;
+	void *arg;
 };
 
-static int collect(void *arg, struct stage_dir *dir, struct err *err)
+static int visit(void *arg, struct stage_dir *dir, struct err *err)
 {
-	struct collector *collector = arg;
-	struct histories *all = collector->all;
-	struct history *history;
+	struct each *each = arg;
+	struct history history;
+	int result = 0;
+
+	history_load(&history, dir);
+	if (history.dir.fd < 0 && err->code)
+		history.err = *err;
+	/* Open directories would run into the limit on descriptors; everything is read by now. */
+	if (history.dir.fd >= 0) {
+		int fd = history.dir.fd;
+
+		history.dir.fd = -1;
+		close(fd);
+	}
+	if (matches(&history, each->filter))
+		result = each->fn(each->arg, &history, err);
+	history_release(&history);
+	return result;
+}
+
+int histories_each(struct layout *layout, const char *exp, const struct history_filter *filter,
+		   history_fn fn, void *arg, struct err *err)
+{
+	struct each each = { .filter = filter, .fn = fn, .arg = arg };
+
+	return layout_walk(layout, exp, visit, &each, err);
+}
+
+static int keep(void *arg, struct history *history, struct err *err UNUSED)
+{
+	struct histories *all = arg;
 
 	if (all->n == all->cap) {
 		all->cap = all->cap ? all->cap * 2 : 16;
 		all->v = xreallocarray(all->v, all->cap, sizeof(*all->v));
 	}
-	history = &all->v[all->n];
-	history_load(history, dir);
-	if (history->dir.fd < 0 && err->code)
-		history->err = *err;
-	/* Open directories would run into the limit on descriptors; everything is read by now. */
-	if (history->dir.fd >= 0) {
-		int fd = history->dir.fd;
-
-		history->dir.fd = -1;
-		close(fd);
-	}
-	if (matches(history, collector->filter))
-		all->n++;
-	else
-		history_release(history);
+	history_move(&all->v[all->n++], history);
 	return 0;
 }
 
 int histories_load(struct histories *all, struct layout *layout, const char *exp,
 		   const struct history_filter *filter, struct err *err)
 {
-	struct collector collector = { .all = all, .filter = filter };
-
 	memset(all, 0, sizeof(*all));
-	return layout_walk(layout, exp, collect, &collector, err);
+	return histories_each(layout, exp, filter, keep, all, err);
 }
 
 void histories_release(struct histories *all)

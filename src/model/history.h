@@ -1,8 +1,8 @@
 /*
  * history - what lies in a stage directory: the record, its runs, what waits.
  */
-#ifndef APP_HISTORY_H
-#define APP_HISTORY_H
+#ifndef MODEL_HISTORY_H
+#define MODEL_HISTORY_H
 #include "model/info.h"
 #include "model/journal.h"
 #include "model/layout.h"
@@ -32,6 +32,9 @@ void history_read_record_again(struct history *history);
 void history_load(struct history *history, struct stage_dir *dir);
 void history_release(struct history *history);
 
+/* 'to' gets all that 'from' has, and 'from' is left empty. */
+void history_move(struct history *to, struct history *from);
+
 struct histories {
 	struct history *v; /* each allocated place is stable only while nothing is added */
 	size_t n;
@@ -43,7 +46,15 @@ struct history_filter {
 	const char *dataset; /* any entry on it */
 };
 
-/* All below the root, or of one experiment; in natural order. 'filter' may be NULL. */
+/* One history of a walk; released afterwards unless history_move() took it. Not 0: no more. */
+typedef int (*history_fn)(void *arg, struct history *history, struct err *err);
+
+/* Each below the root, or of one experiment; in natural order. 'filter' may be NULL. The result is
+ * what 'fn' returned last. */
+int histories_each(struct layout *layout, const char *exp, const struct history_filter *filter,
+		   history_fn fn, void *arg, struct err *err);
+
+/* All of them. */
 int histories_load(struct histories *all, struct layout *layout, const char *exp,
 		   const struct history_filter *filter, struct err *err);
 void histories_release(struct histories *all);
