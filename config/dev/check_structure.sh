@@ -18,8 +18,9 @@ printf '%s\n' "$own" | awk -F '[:"/]' '
 		below["model"] = "base sys model"
 		below["script"] = "base sys model script"
 		below["capture"] = "base sys model capture"
-		below["app"] = "base sys model script capture app"
-		below["cli"] = "base sys model script capture app cli"
+		below["index"] = "base sys model index"
+		below["app"] = "base sys model script capture index app"
+		below["cli"] = "base sys model script capture index app cli"
 	}
 	# src / LAYER / FILE : LINE : #include "OTHER / ...
 	index(" " below[$2] " ", " " $6 " ") == 0 {
@@ -27,7 +28,7 @@ printf '%s\n' "$own" | awk -F '[:"/]' '
 	}' >>"$found"
 for layer in src/*/; do
 	case $layer in
-	src/base/ | src/sys/ | src/model/ | src/script/ | src/capture/ | src/app/ | src/cli/) ;;
+	src/base/ | src/sys/ | src/model/ | src/script/ | src/capture/ | src/index/ | src/app/ | src/cli/) ;;
 	*) echo "$layer: no layer of this house" >>"$found" ;;
 	esac
 done
@@ -41,6 +42,7 @@ door 'lua\.h|lauxlib\.h|lualib\.h|lua-cjson\.h' 'src/script/[a-z_]+\.[ch]'
 door 'ini\.h' 'src/model/conf_ini\.c'
 door 'libfyaml\.h' 'src/sys/yaml\.c'
 door 'nettle/.*' 'src/capture/digest\.c'
+door 'sqlite3\.h' 'src/index/db\.c'
 grep -nE '\bsetlocale *\(' src/*/*.c |
 	sed 's/:\([0-9]*\):.*/:\1: setlocale would change how numbers are written/' >>"$found"
 

@@ -13,6 +13,7 @@ pkg:lua5.4-cjson  lua-cjson-dev    build
 pkg:inih          libinih-dev      build
 pkg:libfyaml      libfyaml-dev     build
 pkg:nettle        nettle-dev       build
+pkg:sqlite3       libsqlite3-dev   build
 cmd:lua5.4        lua5.4           build
 cmd:git           git              build
 lua:cjson         lua-cjson        test
