@@ -2,7 +2,7 @@
  * schema - what the index holds, and what of it 'thhost query' shows.
  *
  * Tables are ours and change with SCHEMA_VERSION; the views are promised to users and documented in
- * Tables are ours and change with SCHEMA_VERSION; the views are promised to users and documented in
+ * thhost-query(1), column by column. Nothing is migrated: an index of another version is made anew.
  */
 #ifndef INDEX_SCHEMA_H
 #define INDEX_SCHEMA_H
