@@ -46,9 +46,9 @@ endif
 # A static archive is preferred for what is small and not in every base system: the program then
 # starts faster and runs on a cluster where nothing can be installed. LIBS=shared links the shared ones.
 LIBS ?= static
-PACKAGES := lua5.4 inih libfyaml nettle sqlite3
+PACKAGES := lua5.4 inih yaml-0.1 nettle sqlite3
 ifeq ($(LIBS),static)
-LINK_LIBS := -Wl,-Bstatic -llua5.4-cjson -llua5.4 -linih -lfyaml -lnettle -lsqlite3 -Wl,-Bdynamic -lm -ldl
+LINK_LIBS := -Wl,-Bstatic -llua5.4-cjson -llua5.4 -linih -lyaml -lnettle -lsqlite3 -Wl,-Bdynamic -lm -ldl
 else
 LINK_LIBS := $(shell $(PKG_CONFIG) --libs lua5.4-cjson $(PACKAGES) 2>/dev/null) -lm -ldl
 endif
@@ -135,7 +135,7 @@ $(BUILD)/tests/obj/cov.o: tests/support/cov.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(filter-out -fPIE --coverage,$(OUR_CFLAGS)) $(CFLAGS) -fPIC -c -o $@ $<
 
 $(BUILD)/tests/unit.so: $(UNIT_OBJECTS) $(PIC_OBJECTS) $(APP_PIC_OBJECTS) $(COV_OBJECT)
-	$(CC) $(CFLAGS) $(MODE_FLAGS_$(MODE)) $(COV_LDFLAGS_$(MODE)) -shared $(LDFLAGS) -o $@ $^ -linih -lfyaml -lnettle -lsqlite3 -lm -ldl
+	$(CC) $(CFLAGS) $(MODE_FLAGS_$(MODE)) $(COV_LDFLAGS_$(MODE)) -shared $(LDFLAGS) -o $@ $^ -linih -lyaml -lnettle -lsqlite3 -lm -ldl
 
 $(TOOLS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: tests/unit/%.c $(COV_OBJECT) $(BUILD)/libthhost.a
 	@mkdir -p $(@D)

@@ -40,7 +40,7 @@ door() { # HEADER-PATTERN PLACE-PATTERN
 }
 door 'lua\.h|lauxlib\.h|lualib\.h|lua-cjson\.h' 'src/script/[a-z_]+\.[ch]'
 door 'ini\.h' 'src/model/conf_ini\.c'
-door 'libfyaml\.h' 'src/sys/yaml\.c'
+door 'yaml\.h' 'src/sys/yaml_tree\.c'
 door 'nettle/.*' 'src/capture/digest\.c'
 door 'sqlite3\.h' 'src/index/db\.c'
 grep -nE '\bsetlocale *\(' src/*/*.c |

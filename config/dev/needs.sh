@@ -11,7 +11,7 @@ cmd:pkg-config    pkg-config       build
 pkg:lua5.4        liblua5.4-dev    build
 pkg:lua5.4-cjson  lua-cjson-dev    build
 pkg:inih          libinih-dev      build
-pkg:libfyaml      libfyaml-dev     build
+pkg:yaml-0.1      libyaml-dev      build
 pkg:nettle        nettle-dev       build
 pkg:sqlite3       libsqlite3-dev   build
 cmd:lua5.4        lua5.4           build

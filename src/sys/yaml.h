@@ -1,5 +1,5 @@
 /*
- * yaml - a YAML document as JSON text. The one door to libfyaml.
+ * yaml - a YAML document as JSON text.
  */
 #ifndef SYS_YAML_H
 #define SYS_YAML_H

@@ -18,9 +18,7 @@ lua_*) set -- "$@" -detect_leaks=0 -max_len=1024 ;;
 lines) set -- "$@" -detect_leaks=0 -max_len=4096 ;;
 *) set -- "$@" -max_len=4096 ;;
 esac
-unset LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS
-# libfyaml forgets a chunk of a key that it refuses; what we leak is still told.
-export LSAN_OPTIONS=suppressions=$(pwd)/tests/fuzz/lsan.supp:print_suppressions=0
+unset LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 status=0
 TMPDIR=$work nice "build/fuzz/$name" "$@" -artifact_prefix="$(pwd)/$crashes/$name-" "$corpus" \
 	>"$work/$name.log" 2>&1 || status=$?

@@ -97,7 +97,7 @@ describe("yaml", function()
 	for _, case in ipairs {
 		{ "a: [1,\nb: }\n", "^f.yml:2: " },
 		{ "a:\n  - 1\n b: 2\n", "^f.yml:3: " },
-		{ 'x: "abc\n', "without closing quote" },
+		{ 'x: "abc\n', "unexpected end of stream" },
 		{ "a: 1\nb: 2\n\"a\": 3\n", "^f.yml:3: duplicate key" },
 		{ "a: *nope\n", "alias without its anchor" },
 		{ "a: {<<: 5}\n", "'<<' needs a mapping" },
@@ -107,8 +107,8 @@ describe("yaml", function()
 		{ "? [*nope]\n: x\n", "alias without its anchor" },
 		{ "a: {<<: {[*nope]: 2}}\n", "alias without its anchor" },
 		{ "a: {b: 1, <<: {c: 1, *nope : 2}}\n", "alias without its anchor" },
-		{ "? <:\t?", "a tab after the ':' of a key with '?'" },
-		{ "x: 1\n- ? \"a\": \t- b\n", "a tab after the ':' of a key with '?'" },
+		{ "? <:\t?", "^f.yml:1: mapping keys are not allowed" },
+		{ "x: 1\n- ? \"a\": \t- b\n", "^f.yml:2: " },
 		{ "a: \0\n", "not valid UTF%-8 text" },
 		{ "a: \xff\n", "not valid UTF%-8 text" },
 		{ ("["):rep(100000), "^f.yml:1: " },
@@ -149,6 +149,6 @@ describe("yaml", function()
 		end
 		local started = os.clock()
 		assert.matches('"key50000":50000}$', conf.yaml(table.concat(lines, "\n")))
-		assert.is_true(os.clock() - started < 5) -- libfyaml's own check for duplicates: a minute
+		assert.is_true(os.clock() - started < 5) -- a comparison of each with each: a minute
 	end)
 end)
