@@ -101,7 +101,7 @@ static int print_key(struct printer *p, struct key *key)
 	return rc;
 }
 
-/* A key as text; free key->own, also after an error. */
+/* A key as text; the members own it, also after an error. */
 static int key_text(struct printer *p, const struct yaml_node *node, struct key *out)
 {
 	*out = (struct key){ .node = node, .text = node->text, .len = node->len };
@@ -121,12 +121,18 @@ static void members_release(struct members *members)
 	free(members->keys);
 }
 
-static int collect_keys(struct printer *p, const struct yaml_node *mapping, struct members *members)
+/* All keys of the mapping, and in 'order' (free() it) as they stand there: a key that is a mapping with
+ * such keys is printed once, not twice at each level. */
+static int collect_keys(struct printer *p, const struct yaml_node *mapping, struct members *members,
+			struct key **order)
 {
 	members->keys = xcalloc(mapping->n / 2 + 1, sizeof(*members->keys));
 	for (size_t i = 0; i < mapping->n; i += 2)
 		if (key_text(p, item_of(p, mapping, i), &members->keys[members->n++]) < 0)
 			return -1;
+	*order = xcalloc(members->n + 1, sizeof(**order));
+	if (members->n)
+		memcpy(*order, members->keys, members->n * sizeof(**order));
 	sort_array(members->keys, members->n, sizeof(*members->keys), compare_keys);
 	for (size_t i = 1; i < members->n; i++)
 		if (compare_keys(&members->keys[i - 1], &members->keys[i]) == 0)
@@ -162,23 +168,18 @@ static void take_keys(struct members *members, struct members *more)
 	free(more->keys);
 }
 
-/* The pairs of 'from' but merge keys, and but those that 'known' (may be NULL) has. */
+/* The pairs of 'from', whose keys are 'order', but merge keys and what 'known' (may be NULL) has. */
 static int add_pairs(struct printer *p, struct members *members, const struct members *known,
-		     const struct yaml_node *from)
+		     const struct yaml_node *from, const struct key *order)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < from->n; i += 2) {
-		const struct yaml_node *node = item_of(p, from, i);
-		struct key key;
+	for (size_t i = 0; rc == 0 && i < from->n / 2; i++) {
+		const struct key *key = &order[i];
 
-		if (is_merge_key(node))
-			continue;
-		rc = key_text(p, node, &key);
-		if (rc == 0 &&
-		    !(known && bsearch(&key, known->keys, known->n, sizeof(key), compare_keys)))
-			rc = add_pair(p, members, &key, item_of(p, from, i + 1));
-		free(key.own);
+		if (!is_merge_key(key->node) &&
+		    !(known && bsearch(key, known->keys, known->n, sizeof(*key), compare_keys)))
+			rc = add_pair(p, members, key, item_of(p, from, 2 * i + 1));
 	}
 	return rc;
 }
@@ -187,13 +188,15 @@ static int add_pairs(struct printer *p, struct members *members, const struct me
 static int add_merged(struct printer *p, struct members *members, const struct yaml_node *from)
 {
 	struct members more = { .n = 0 };
+	struct key *order = NULL;
 	int rc;
 
 	if (from->type != YAML_MAPPING)
 		return refuse(p, from, "'<<' needs a mapping or a list of them");
-	rc = collect_keys(p, from, &more);
+	rc = collect_keys(p, from, &more, &order);
 	if (rc == 0)
-		rc = add_pairs(p, members, members, from);
+		rc = add_pairs(p, members, members, from, order);
+	free(order);
 	if (rc == 0)
 		take_keys(members, &more);
 	else
@@ -215,10 +218,12 @@ static int add_all_merged(struct printer *p, struct members *members, const stru
 
 static int add_members(struct printer *p, const struct yaml_node *node, struct members *members)
 {
-	int rc = collect_keys(p, node, members);
+	struct key *order = NULL;
+	int rc = collect_keys(p, node, members, &order);
 
 	if (rc == 0)
-		rc = add_pairs(p, members, NULL, node);
+		rc = add_pairs(p, members, NULL, node, order);
+	free(order);
 	for (size_t i = 0; rc == 0 && i < node->n; i += 2)
 		if (is_merge_key(item_of(p, node, i)))
 			return add_all_merged(p, members, item_of(p, node, i + 1));

@@ -142,6 +142,15 @@ describe("yaml", function()
 			select(2, conf.yaml(table.concat(lines, "\n") .. "\n")))
 	end)
 
+	it("takes no twice as long for each level of keys within keys", function()
+		local text = ("{? "):rep(24) .. "x" .. (" : 1}"):rep(24)
+		local started = os.clock()
+		local json = assert(conf.yaml("? " .. ("{? "):rep(4) .. "x" .. (" : 1}"):rep(4) .. "\n: 2\n"))
+		assert.matches('^{"{', json)
+		conf.yaml(text .. "\n") -- 2^24 quotes and backslashes: it may be too large
+		assert.is_true(os.clock() - started < 5)
+	end)
+
 	it("takes time in proportion to a mapping's length", function()
 		local lines = {}
 		for i = 1, 50000 do
