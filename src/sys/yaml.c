@@ -12,6 +12,9 @@
 /* Aliases repeat what they name: nine lines of them can mean gigabytes. */
 #define OUTPUT_LIMIT (16u << 20)
 
+/* Keys that are lists or mappings, all together; keys within keys grow by their backslashes. */
+#define KEYS_LIMIT (1u << 20)
+
 /* One less than what json_parse() accepts, so that what comes out can be read. */
 #define DEPTH_LIMIT (JSON_MAX_DEPTH - 1)
 
@@ -20,7 +23,8 @@ struct printer {
 	const struct yaml_tree *tree;
 	struct str *out;
 	struct err *err;
-	size_t in_keys; /* bytes printed as keys: they count for the limit too */
+	size_t in_keys; /* bytes printed as keys */
+	bool is_in_key;
 	int depth;
 	/* What is being printed, outermost first. */
 	const struct yaml_node *open[DEPTH_LIMIT + 1];
@@ -89,10 +93,13 @@ static int print_key(struct printer *p, struct key *key)
 {
 	struct str *outer = p->out;
 	struct str text = STR_INIT;
+	bool was_in_key = p->is_in_key;
 	int rc;
 
 	p->out = &text;
+	p->is_in_key = true;
 	rc = add_node(p, key->node);
+	p->is_in_key = was_in_key;
 	p->out = outer;
 	p->in_keys += text.len;
 	key->len = text.len;
@@ -257,7 +264,8 @@ static int add_node(struct printer *p, const struct yaml_node *node)
 {
 	int rc = 0;
 
-	if (p->out->len + p->in_keys > OUTPUT_LIMIT)
+	if (p->in_keys + (p->is_in_key ? p->out->len : 0) > KEYS_LIMIT ||
+	    p->out->len > OUTPUT_LIMIT)
 		return refuse(p, node, "too large once its aliases are expanded");
 	if (is_open(p, node)) {
 		str_adds(p->out, "null");

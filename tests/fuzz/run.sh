@@ -10,7 +10,7 @@ mkdir -p "$corpus" "$crashes"
 for dir in "tests/fuzz/seeds/$name" "tests/fuzz/found/$name"; do
 	[ ! -d "$dir" ] || cp "$dir"/* "$corpus"
 done
-set -- -runs="$runs" -seed="$seed" -timeout=5 -rss_limit_mb=1024 -print_final_stats=1
+set -- -runs="$runs" -seed="$seed" -timeout=20 -rss_limit_mb=1024 -print_final_stats=1
 [ ! -f "tests/fuzz/dict/$name.dict" ] || set -- "$@" -dict="$(pwd)/tests/fuzz/dict/$name.dict"
 # What Lua holds looks like a leak after each input; reader.c itself looks at what it keeps.
 case $name in
