@@ -1,10 +1,7 @@
 /*
- * listing - the models of one or more roots, or every attempt at one, narrowed and put in order.
+ * listing - the models of one or more roots, or every attempt at one, narrowed.
  *
- *	struct listing listing = LISTING_INIT;
- *	listing_load(&listing, session, &query, &err);
- *	listing_sort(&listing, &keys);
- *	listing_release(&listing);
+ *	result = listing_each(session, &query, look, &mine, &err);
  *
  * A row is a model as its last training left it; with query->runs it is one training: what the
  * record has of it (not what it inherited), or a run of the journal that is in no record. A record
@@ -12,10 +9,9 @@
  */
 #ifndef APP_LISTING_H
 #define APP_LISTING_H
-#include "app/column.h"
-#include "model/history.h"
 #include "app/session.h"
 #include "model/filter.h"
+#include "model/history.h"
 #include "model/when.h"
 
 struct listing_query {
@@ -38,44 +34,15 @@ struct listing_row {
 	const struct history *history;
 	struct subject subject;
 	const struct run *run; /* NULL: the record has it */
+	bool is_broken;	       /* the record cannot be read: history->err says why */
 };
 
-struct listing {
-	struct histories *roots;
-	size_t n_roots;
-	struct listing_row *rows;
-	size_t n;
-	size_t cap;
-	struct json **runs; /* documents that rows of the journal are read from */
-	size_t n_runs;
-};
+/* The row lasts during the call. -1 with 'err' set ends it all with -1, another value but 0 with 0. */
+typedef int (*listing_fn)(void *arg, const struct listing_row *row, struct err *err);
 
-#define LISTING_INIT                                                                       \
-	{                                                                                  \
-		.roots = NULL, .n_roots = 0, .rows = NULL, .n = 0, .cap = 0, .runs = NULL, \
-		.n_runs = 0                                                                \
-	}
-
-int listing_load(struct listing *listing, struct session *session, struct listing_query *query,
+/* Each row, root by root and in natural order; one history is in memory at a time. Where a root is
+ * missing, that is said before the first row. */
+int listing_each(struct session *session, struct listing_query *query, listing_fn fn, void *arg,
 		 struct err *err);
-void listing_release(struct listing *listing);
-
-/* By the first key, then by the next; what is undefined comes last in either direction, broken
- * records at the very end. Equal rows keep their order. */
-void listing_sort(struct listing *listing, const struct column_list *keys);
-
-/* Drop rows that have no finite number there. */
-void listing_keep_numbers(struct listing *listing, const struct column_spec *column);
-
-/* Drop all rows but the first 'n' and what is broken. */
-void listing_limit(struct listing *listing, size_t n);
-
-/*
- * '+' or '-' for the metric that a column is about: as the plugins of the stages that have it
- * declare it, else guessed from its name. ERR_INVALID where they do not agree. A plugin that cannot
- * be asked is warned of.
- */
-int listing_goal(const struct listing *listing, struct session *session,
-		 const struct column_spec *column, char *goal, struct err *err);
 
 #endif

@@ -1,5 +1,7 @@
 #include "base/base.h"
 
+#include "app/answer.h"
+#include "app/packed.h"
 #include "cli/command.h"
 #include "cli/query.h"
 #include "cli/render.h"
@@ -9,70 +11,114 @@ static const struct option_spec options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-static void add_json(const struct listing_row *row, const struct column_spec *metric,
-		     struct str *out)
+/* A packed row: why it is broken, the value, the REF, the path. */
+static void pack(const struct listing_row *row, const struct column_spec *metric, struct str *out)
 {
-	struct jsonw w = jsonw_begin(out, 2);
 	struct value value = VALUE_INIT;
-	double number;
 
+	str_clear(out);
 	column_read(metric, &row->subject, &value);
-	jsonw_object(&w);
-	jsonw_pair_string(&w, "schema", "thhost.best/1");
-	jsonw_pair_string(&w, "ref", row->history->dir.ref);
-	jsonw_pair_string(&w, "path", row->history->path);
-	jsonw_pair_string(&w, "metric", metric->title);
-	jsonw_key(&w, "value");
-	if (value.type == VALUE_NUMBER && json_is_number_text(value.text, strlen(value.text), NULL))
-		jsonw_raw(&w, value.text, strlen(value.text));
-	else
-		jsonw_real(&w, value_number(&value, &number) ? number : 0);
-	jsonw_end(&w);
-	str_addch(out, '\n');
+	packed_add_text(out, row->is_broken ? row->history->err.msg : NULL);
+	packed_add(out, &value);
+	packed_add_text(out, row->history->dir.ref);
+	packed_add_text(out, row->history->path);
 	value_release(&value);
 }
 
-static int print_best(struct cli *cli, const struct listing *listing,
-		      const struct column_spec *metric, struct err *err)
+static void add_json(const char *ref, const char *path, const struct value *value,
+		     const struct column_spec *metric, struct str *out)
 {
-	const struct listing_row *row = listing->n ? &listing->rows[0] : NULL;
-	bool has_broken = query_report_broken(listing);
+	struct jsonw w = jsonw_begin(out, 2);
+	double number;
+
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "schema", "thhost.best/1");
+	jsonw_pair_string(&w, "ref", ref);
+	jsonw_pair_string(&w, "path", path);
+	jsonw_pair_string(&w, "metric", metric->title);
+	jsonw_key(&w, "value");
+	if (value->type == VALUE_NUMBER &&
+	    json_is_number_text(value->text, strlen(value->text), NULL))
+		jsonw_raw(&w, value->text, strlen(value->text));
+	else
+		jsonw_real(&w, value_number(value, &number) ? number : 0);
+	jsonw_end(&w);
+	str_addch(out, '\n');
+}
+
+static int print_best(struct cli *cli, const struct ranking *rows, const struct column_spec *metric,
+		      struct err *err)
+{
+	bool has_broken = query_report_broken(rows);
 	struct str out = STR_INIT;
+	const char *text;
+	const char *path;
+	struct value value;
 	int result;
 
-	if (!row || row->history->err.code)
+	if (!rows->n || rows->rows[0]->is_broken)
 		return err_set(err, ERR_NOT_FOUND, "no such model has '%s'", metric->title);
+	packed_read_text(
+		packed_read_text(packed_read(packed_read_text(ranked_payload(rows->rows[0]), &text),
+					     &value),
+				 &text),
+		&path);
 	if (cli->json)
-		add_json(row, metric, &out);
+		add_json(text, path, &value, metric, &out);
 	else
-		str_addf(&out, "%s\n", row->history->dir.ref);
+		str_addf(&out, "%s\n", text);
 	result = print_out(&out) < 0 || has_broken;
 	str_release(&out);
 	return result;
 }
 
-static int best(struct cli *cli, struct listing_query *query, struct column_list *metric,
-		struct listing *listing, struct err *err)
+struct keeper {
+	const struct column_spec *metric;
+	struct answer answer;
+	struct str payload;
+};
+
+static int keep_row(void *arg, const struct listing_row *row, struct err *err UNUSED)
 {
-	if (query_read(cli, 1, query, err) < 0 ||
-	    column_list_parse(metric, "METRIC", operand(cli, 0), false, err) < 0)
-		return -1;
-	if (metric->n != 1)
-		return err_set(err, ERR_USAGE, "'thhost best' takes one metric");
-	if (listing_load(listing, &cli->session, query, err) < 0 ||
-	    query_best(&cli->session, listing, metric->v, err) < 0)
-		return -1;
-	return print_best(cli, listing, metric->v, err);
+	struct keeper *keeper = arg;
+
+	if (!answer_offer(&keeper->answer, row))
+		return 0;
+	pack(row, keeper->metric, &keeper->payload);
+	answer_put(&keeper->answer, &keeper->payload);
+	return 0;
+}
+
+static int find_best(struct cli *cli, struct listing_query *query, const struct column_spec *metric,
+		     struct err *err)
+{
+	const struct answer_request wanted = { .best = metric, .limit = 1 };
+	struct keeper keeper = { .metric = metric, .payload = STR_INIT };
+	int result;
+
+	answer_init(&keeper.answer, &wanted);
+	result = listing_each(&cli->session, query, keep_row, &keeper, err);
+	if (result == 0)
+		result = answer_end(&keeper.answer, &cli->session, err);
+	if (result == 0)
+		result = print_best(cli, keeper.answer.first, metric, err);
+	answer_release(&keeper.answer);
+	str_release(&keeper.payload);
+	return result;
 }
 
 static int run_best(struct cli *cli, struct err *err)
 {
 	struct listing_query query;
 	struct column_list metric = { .v = NULL };
-	struct listing listing = LISTING_INIT;
-	int result = best(cli, &query, &metric, &listing, err);
+	int result = query_read(cli, 1, &query, err);
 
-	listing_release(&listing);
+	if (result == 0)
+		result = column_list_parse(&metric, "METRIC", operand(cli, 0), false, err);
+	if (result == 0 && metric.n != 1)
+		result = err_set(err, ERR_USAGE, "'thhost best' takes one metric");
+	if (result == 0)
+		result = find_best(cli, &query, metric.v, err);
 	column_list_release(&metric);
 	listing_query_release(&query);
 	return result;

@@ -1,10 +1,11 @@
 #include "base/base.h"
 
+#include "app/answer.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/list_page.h"
 #include "cli/pager.h"
 #include "cli/query.h"
-#include "cli/render.h"
 
 static const struct option_spec options[] = {
 	QUERY_OPTIONS,
@@ -23,8 +24,6 @@ static const struct option_spec options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-enum format { FORMAT_TABLE, FORMAT_JSON, FORMAT_LINES, FORMAT_SHEET };
-
 /* All that the command line says. */
 struct request {
 	struct listing_query query;
@@ -32,9 +31,7 @@ struct request {
 	struct column_list keys;
 	struct column_list best; /* one, or none */
 	int64_t limit;		 /* -1: none */
-	int64_t precision;
-	enum format format;
-	enum sheet_format sheet;
+	struct list_spec page;
 };
 
 static void request_release(struct request *request)
@@ -49,15 +46,12 @@ static int read_format(const struct cli *cli, struct request *request, struct er
 {
 	static const struct {
 		const char *name;
-		enum format format;
+		enum list_format format;
 		enum sheet_format sheet;
 	} formats[] = {
-		{ "json", FORMAT_JSON, SHEET_CSV },
-		{ "jsonl", FORMAT_LINES, SHEET_CSV },
-		{ "csv", FORMAT_SHEET, SHEET_CSV },
-		{ "tsv", FORMAT_SHEET, SHEET_TSV },
-		{ "latex", FORMAT_SHEET, SHEET_LATEX },
-		{ "markdown", FORMAT_SHEET, SHEET_MARKDOWN },
+		{ "json", LIST_JSON, SHEET_CSV },     { "jsonl", LIST_LINES, SHEET_CSV },
+		{ "csv", LIST_SHEET, SHEET_CSV },     { "tsv", LIST_SHEET, SHEET_TSV },
+		{ "latex", LIST_SHEET, SHEET_LATEX }, { "markdown", LIST_SHEET, SHEET_MARKDOWN },
 	};
 	const char *first = NULL;
 
@@ -68,8 +62,8 @@ static int read_format(const struct cli *cli, struct request *request, struct er
 			return err_set(err, ERR_USAGE, "'--%s' and '--%s' do not go together",
 				       first, formats[i].name);
 		first = formats[i].name;
-		request->format = formats[i].format;
-		request->sheet = formats[i].sheet;
+		request->page.format = formats[i].format;
+		request->page.sheet = formats[i].sheet;
 	}
 	return 0;
 }
@@ -91,82 +85,142 @@ static int read_columns(const struct cli *cli, const char *name, bool is_sort,
 static int request_read(const struct cli *cli, struct request *request, struct err *err)
 {
 	const struct options *given = &cli->options;
+	int64_t precision = -1;
 
 	request->limit = -1;
-	request->precision = -1;
 	if (query_read(cli, 0, &request->query, err) < 0 || read_format(cli, request, err) < 0 ||
 	    read_columns(cli, "columns", false, &request->columns, err) < 0 ||
 	    read_columns(cli, "sort", true, &request->keys, err) < 0 ||
 	    read_columns(cli, "best", false, &request->best, err) < 0 ||
 	    option_integer(given, "limit", 0, INT32_MAX, &request->limit, err) < 0 ||
-	    option_integer(given, "precision", 0, 17, &request->precision, err) < 0)
+	    option_integer(given, "precision", 0, 17, &precision, err) < 0)
 		return -1;
 	if (request->best.n > 1)
 		return err_set(err, ERR_USAGE, "option '--best' takes one metric");
 	if (request->best.n && request->keys.n)
 		return err_set(err, ERR_USAGE, "'--best' and '--sort' do not go together");
 	request->query.runs = option_given(given, "runs");
+	request->page.columns = &request->columns;
+	request->page.best = request->best.n ? request->best.v : NULL;
+	request->page.runs = request->query.runs;
+	request->page.changed_only = option_given(given, "changed-only");
+	request->page.precision = (int)precision;
 	return 0;
 }
 
-static void print_page(const struct cli *cli, const struct request *request,
-		       const struct listing *listing, struct str *out)
-{
-	const struct list_page page = {
-		.listing = listing,
-		.columns = &request->columns,
-		.best = request->best.n ? request->best.v : NULL,
-		.runs = request->query.runs,
-		.changed_only = option_given(&cli->options, "changed-only"),
-		.precision = (int)request->precision,
-	};
+/* ---- rows that are printed as they come ---- */
 
-	switch (request->format) {
-	case FORMAT_TABLE:
-		list_page_table(&page, out);
-		break;
-	case FORMAT_JSON:
-		list_page_json(&page, out);
-		break;
-	case FORMAT_LINES:
-		list_page_lines(&page, out);
-		break;
-	case FORMAT_SHEET:
-		list_page_sheet(&page, request->sheet, out);
-		break;
-	}
+struct stream {
+	struct list_page *page;
+	struct paged *paged;
+	int64_t left; /* of the limit; negative: there is none */
+	struct strv errors;
+};
+
+static int print_row(void *arg, const struct listing_row *row, struct err *err UNUSED)
+{
+	struct stream *stream = arg;
+
+	if (row->is_broken)
+		strv_push(&stream->errors, row->history->err.msg);
+	else if (!stream->left)
+		return 0;
+	else if (stream->left > 0)
+		stream->left--;
+	list_page_row(stream->page, row, stream->paged);
+	return stream->paged->is_lost;
 }
 
-static int list(struct cli *cli, struct request *request, struct listing *listing, struct err *err)
+static int stream(struct cli *cli, struct request *request, struct list_page *page,
+		  struct paged *paged, struct err *err)
 {
-	struct str out = STR_INIT;
+	struct stream stream = { .page = page, .paged = paged, .left = request->limit };
 	int result;
 
-	if (request_read(cli, request, err) < 0 ||
-	    listing_load(listing, &cli->session, &request->query, err) < 0)
-		return -1;
-	if (request->best.n && query_best(&cli->session, listing, request->best.v, err) < 0)
-		return -1;
-	if (!listing->n && request->format != FORMAT_JSON && request->format != FORMAT_LINES)
+	paged->is_live = request->page.format == LIST_LINES;
+	list_page_begin(page, paged);
+	result = listing_each(&cli->session, &request->query, print_row, &stream, err);
+	if (result == 0) {
+		list_page_end(page, paged);
+		result = paged_end(paged) < 0 || stream.errors.n;
+		for (size_t i = 0; i < stream.errors.n; i++)
+			log_warn("%s", stream.errors.v[i]);
+	}
+	strv_release(&stream.errors);
+	return result;
+}
+
+/* ---- rows that are kept until all are there ---- */
+
+struct keeper {
+	struct list_page *page;
+	struct answer answer;
+	struct str payload;
+};
+
+static int keep_row(void *arg, const struct listing_row *row, struct err *err UNUSED)
+{
+	struct keeper *keeper = arg;
+
+	if (!answer_offer(&keeper->answer, row))
+		return 0;
+	list_page_pack(keeper->page, row, &keeper->payload);
+	answer_put(&keeper->answer, &keeper->payload);
+	return 0;
+}
+
+static int print_kept(struct cli *cli, const struct request *request, struct keeper *keeper,
+		      struct paged *paged)
+{
+	struct ranking *rows = keeper->answer.first;
+	bool is_lost;
+
+	if (!keeper->answer.n_found && !list_page_streams(keeper->page))
 		query_report_nothing(cli, &request->query);
-	listing_sort(listing, &request->keys);
-	if (request->limit >= 0)
-		listing_limit(listing, (size_t)request->limit);
-	print_page(cli, request, listing, &out);
-	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
-	if (query_report_broken(listing))
-		result = 1;
-	str_release(&out);
+	list_page_print(keeper->page, rows, paged);
+	is_lost = paged_end(paged) < 0;
+	return query_report_broken(rows) || is_lost;
+}
+
+static int keep(struct cli *cli, struct request *request, struct list_page *page,
+		struct paged *paged, struct err *err)
+{
+	const struct answer_request wanted = {
+		.keys = &request->keys,
+		.best = request->page.best,
+		.limit = request->limit < 0 ? SIZE_MAX : (size_t)request->limit,
+	};
+	struct keeper keeper = { .page = page, .payload = STR_INIT };
+	int result;
+
+	answer_init(&keeper.answer, &wanted);
+	result = listing_each(&cli->session, &request->query, keep_row, &keeper, err);
+	if (result == 0)
+		result = answer_end(&keeper.answer, &cli->session, err);
+	if (result == 0)
+		result = print_kept(cli, request, &keeper, paged);
+	answer_release(&keeper.answer);
+	str_release(&keeper.payload);
 	return result;
 }
 
 static int run_list(struct cli *cli, struct err *err)
 {
 	struct request request = { .limit = -1 };
-	struct listing listing = LISTING_INIT;
-	int result = list(cli, &request, &listing, err);
+	struct list_page *page = NULL;
+	struct paged paged;
+	int result;
 
-	listing_release(&listing);
+	paged_begin(&paged, &cli->session.conf);
+	result = request_read(cli, &request, err);
+	if (result == 0) {
+		page = list_page_new(&request.page);
+		result = list_page_streams(page) && !request.keys.n && !request.best.n
+				 ? stream(cli, &request, page, &paged, err)
+				 : keep(cli, &request, page, &paged, err);
+	}
+	list_page_free(page);
+	paged_release(&paged);
 	request_release(&request);
 	return result;
 }

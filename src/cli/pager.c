@@ -2,6 +2,7 @@
 
 #include "cli/pager.h"
 
+#include "base/clock.h"
 #include "cli/render.h"
 
 #include <sys/ioctl.h>
@@ -91,4 +92,45 @@ int print_paged(const struct str *text, const struct conf *conf)
 		done = page(text, argv.v);
 	strv_release(&argv);
 	return done ? 0 : print_out(text);
+}
+
+/* ---- line by line ---- */
+
+#define PIECE (64u << 10) /* bytes */
+#define PATIENCE_MS 100	  /* of a reader of lines */
+
+void paged_begin(struct paged *paged, const struct conf *conf)
+{
+	*paged = (struct paged){ .out = STR_INIT, .conf = conf };
+	paged->is_kept = isatty(STDOUT_FILENO);
+}
+
+static void print_piece(struct paged *paged)
+{
+	if (!paged->is_lost && print_out(&paged->out) < 0)
+		paged->is_lost = true;
+	str_clear(&paged->out);
+	paged->printed = clock_monotonic_ms();
+}
+
+void paged_line(struct paged *paged)
+{
+	if (paged->is_kept)
+		return;
+	if (paged->out.len >= PIECE ||
+	    (paged->is_live && clock_monotonic_ms() - paged->printed >= PATIENCE_MS))
+		print_piece(paged);
+}
+
+int paged_end(struct paged *paged)
+{
+	if (paged->is_kept)
+		return print_paged(&paged->out, paged->conf);
+	print_piece(paged);
+	return paged->is_lost ? -1 : 0;
+}
+
+void paged_release(struct paged *paged)
+{
+	str_release(&paged->out);
 }

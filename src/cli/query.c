@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/list_page.h"
 
 static int read_filters(const struct cli *cli, struct listing_query *query, struct err *err)
 {
@@ -43,17 +44,17 @@ int query_read(const struct cli *cli, size_t first, struct listing_query *query,
 	return read_filters(cli, query, err);
 }
 
-bool query_report_broken(const struct listing *listing)
+bool query_report_broken(const struct ranking *rows)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < listing->n; i++) {
-		const struct listing_row *row = &listing->rows[i];
+	for (size_t i = 0; i < rows->n; i++) {
+		const char *error = list_page_error(rows->rows[i]);
 
-		if (!row->history->err.code || row->run)
+		if (!error)
 			continue;
 		any = true;
-		log_warn("%s", row->history->err.msg);
+		log_warn("%s", error);
 	}
 	return any;
 }
@@ -71,19 +72,4 @@ void query_report_nothing(const struct cli *cli, const struct listing_query *que
 		while ((field = filter_unseen(query->filters[i], &position)))
 			log_notice("none that was asked has '%s'", field);
 	}
-}
-
-int query_best(struct session *session, struct listing *listing, const struct column_spec *metric,
-	       struct err *err)
-{
-	struct column_spec keys[2] = { *metric, { .field = (char[]){ "ref" } } };
-	const struct column_list order = { .v = keys, .n = ARRAY_SIZE(keys) };
-	char goal;
-
-	if (listing_goal(listing, session, metric, &goal, err) < 0)
-		return -1;
-	listing_keep_numbers(listing, metric);
-	keys[0].is_descending = goal == '+';
-	listing_sort(listing, &order);
-	return 0;
 }

@@ -4,6 +4,7 @@
 #ifndef CLI_QUERY_H
 #define CLI_QUERY_H
 #include "app/listing.h"
+#include "app/ranking.h"
 #include "cli/command.h"
 
 #define QUERY_OPTIONS                                                                             \
@@ -18,14 +19,10 @@
 /* What the options and the operands from 'first' on say; listing_query_release() in any case. */
 int query_read(const struct cli *cli, size_t first, struct listing_query *query, struct err *err);
 
-/* Each broken record, on stderr. True if there is one. */
-bool query_report_broken(const struct listing *listing);
+/* Each broken record, on stderr, in the order of the rows. True if there is one. */
+bool query_report_broken(const struct ranking *rows);
 
 /* Where nothing was found: that, and the fields that nothing has. */
 void query_report_nothing(const struct cli *cli, const struct listing_query *query);
-
-/* Rows without the metric go, the best comes first; of equals the first by REF. */
-int query_best(struct session *session, struct listing *listing, const struct column_spec *metric,
-	       struct err *err);
 
 #endif

@@ -156,6 +156,18 @@ void add_metric(struct str *out, double value)
 		str_addf(out, "%.2f", value);
 }
 
+void add_precise(struct str *out, double value, int precision)
+{
+	bool is_small = value < 0 || value > 0;
+
+	if (!isfinite(value)) {
+		add_metric(out, value);
+		return;
+	}
+	is_small = is_small && fabs(value) < 0.5 * pow(10, -precision);
+	str_addf(out, is_small ? "%.*e" : "%.*f", precision, value);
+}
+
 #define STRATEGY_ENDS 4 /* of a long one, so many steps at either end are shown */
 
 void add_strategy(struct str *out, const char *strategy)
@@ -204,7 +216,10 @@ struct table {
 	size_t n_columns;
 	struct cell *cells; /* row by row */
 	size_t n_cells;
+	size_t cap_cells;
 	size_t n_rows;
+	bool is_used;	/* it has, or had, a row */
+	bool is_fitted; /* no column changes any more */
 };
 
 struct table *table_new(void)
@@ -232,11 +247,18 @@ void table_spare(struct table *t, int rank)
 	t->columns[t->n_columns - 1].spare = rank;
 }
 
+/* The rest of the row. */
+static void end_row(struct table *t)
+{
+	while (t->n_cells < t->n_rows * t->n_columns)
+		table_cell(t, TONE_PLAIN, "");
+}
+
 void table_row(struct table *t)
 {
-	while (t->n_cells < t->n_rows * t->n_columns) /* the rest of the row before */
-		table_cell(t, TONE_PLAIN, "");
+	end_row(t);
 	t->n_rows++;
+	t->is_used = true;
 }
 
 void table_cell(struct table *t, enum tone tone, const char *text)
@@ -247,11 +269,14 @@ void table_cell(struct table *t, enum tone tone, const char *text)
 
 	add_harmless(&safe, text, strlen(text));
 	width = display_width(safe.buf);
-	if (width > column->width)
+	if (!t->is_fitted && width > column->width)
 		column->width = width;
-	if (safe.len && strcmp(safe.buf, "-") != 0)
+	if (!t->is_fitted && safe.len && strcmp(safe.buf, "-") != 0)
 		column->is_used = true;
-	t->cells = xreallocarray(t->cells, t->n_cells + 1, sizeof(*t->cells));
+	if (t->n_cells == t->cap_cells) {
+		t->cap_cells = t->cap_cells ? 2 * t->cap_cells : 16;
+		t->cells = xreallocarray(t->cells, t->cap_cells, sizeof(*t->cells));
+	}
 	t->cells[t->n_cells].text = str_detach(&safe);
 	t->cells[t->n_cells].tone = tone;
 	t->n_cells++;
@@ -362,41 +387,62 @@ bool table_fits(const struct table *t, const char *indent)
 	return available <= 0 || table_width(t) + (int)strlen(indent) <= available;
 }
 
-void table_print(const struct table *t, const char *indent, struct str *out)
+void table_print_head(struct table *t, const char *indent, struct str *out)
 {
 	struct cell *titles;
-	size_t n_cells = t->n_rows * t->n_columns;
 
-	if (!t->n_rows)
+	if (!t->is_used)
 		return;
 	fit(t, render_width() - (int)strlen(indent));
+	t->is_fitted = true;
 	titles = xcalloc(t->n_columns, sizeof(*titles));
 	for (size_t i = 0; i < t->n_columns; i++) {
 		titles[i].text = t->columns[i].title;
 		titles[i].tone = TONE_DIM;
 	}
 	print_row(t, titles, indent, out);
-	for (size_t i = 0; i < n_cells; i += t->n_columns) {
-		struct cell *row = xcalloc(t->n_columns, sizeof(*row));
-
-		for (size_t j = 0; j < t->n_columns; j++) {
-			static char nothing[] = "";
-
-			row[j].text = i + j < t->n_cells ? t->cells[i + j].text : nothing;
-			row[j].tone = i + j < t->n_cells ? t->cells[i + j].tone : TONE_PLAIN;
-		}
-		print_row(t, row, indent, out);
-		free(row);
-	}
 	free(titles);
+}
+
+static void forget_rows(struct table *t)
+{
+	for (size_t i = 0; i < t->n_cells; i++)
+		free(t->cells[i].text);
+	t->n_cells = 0;
+	t->n_rows = 0;
+}
+
+void table_measure(struct table *t)
+{
+	end_row(t);
+	forget_rows(t);
+}
+
+static void print_rows(const struct table *t, const char *indent, struct str *out)
+{
+	for (size_t i = 0; i < t->n_cells; i += t->n_columns)
+		print_row(t, &t->cells[i], indent, out);
+}
+
+void table_print_row(struct table *t, const char *indent, struct str *out)
+{
+	end_row(t);
+	print_rows(t, indent, out);
+	forget_rows(t);
+}
+
+void table_print(struct table *t, const char *indent, struct str *out)
+{
+	end_row(t);
+	table_print_head(t, indent, out);
+	print_rows(t, indent, out);
 }
 
 void table_free(struct table *t)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
 		free(t->columns[i].title);
-	for (size_t i = 0; i < t->n_cells; i++)
-		free(t->cells[i].text);
+	forget_rows(t);
 	free(t->columns);
 	free(t->cells);
 	free(t);

@@ -43,6 +43,9 @@ void add_when(struct str *out, const char *iso);
 /* A metric: at least three decimals, no more than its text has meaning ("0.850", "12.3", "1.2e-05"). */
 void add_metric(struct str *out, double value);
 
+/* A real number with so many digits after the point, or so many that count where that would be 0. */
+void add_precise(struct str *out, double value, int precision);
+
 /* What history_strategy() gives; of a long one both ends: "base > hrds:10 > ... 9,992 more ... >
  * hrdh:10". */
 void add_strategy(struct str *out, const char *strategy);
@@ -71,7 +74,15 @@ void table_row(struct table *t);
 void table_cell(struct table *t, enum tone tone, const char *text);
 /* Would every line be as long as it is, with nothing left out or cut? */
 bool table_fits(const struct table *t, const char *indent);
-void table_print(const struct table *t, const char *indent, struct str *out);
+void table_print(struct table *t, const char *indent, struct str *out);
+
+/*
+ * For many rows, in the memory of one: fill in each row and measure it, print the head, then fill in
+ * each row again, with the same cells, and print it.
+ */
+void table_measure(struct table *t);
+void table_print_head(struct table *t, const char *indent, struct str *out);
+void table_print_row(struct table *t, const char *indent, struct str *out);
 void table_free(struct table *t);
 
 /* Write all of 'text', in a form that no terminal acts upon; -1 (with errno) if it did not get

@@ -6,46 +6,40 @@
 #include "base/mem.h"
 
 struct sheet {
+	enum sheet_format format;
 	struct strv titles;
-	struct strv cells;
 	bool *is_text; /* of each column: it has a cell that is no number and not empty */
+	size_t next;   /* the column of the next cell */
 };
 
-struct sheet *sheet_new(void)
+struct sheet *sheet_new(enum sheet_format format)
 {
-	return xcalloc(1, sizeof(struct sheet));
+	struct sheet *sheet = xcalloc(1, sizeof(*sheet));
+
+	sheet->format = format;
+	return sheet;
 }
 
 void sheet_free(struct sheet *sheet)
 {
 	strv_release(&sheet->titles);
-	strv_release(&sheet->cells);
 	free(sheet->is_text);
 	free(sheet);
 }
 
-static void push_harmless(struct strv *list, const char *text)
+void sheet_column(struct sheet *sheet, const char *title)
 {
 	struct str safe = STR_INIT;
 
-	add_harmless(&safe, text, strlen(text));
-	strv_push_take(list, str_detach(&safe));
-}
-
-void sheet_column(struct sheet *sheet, const char *title)
-{
-	push_harmless(&sheet->titles, title);
+	add_harmless(&safe, title, strlen(title));
+	strv_push_take(&sheet->titles, str_detach(&safe));
 	sheet->is_text = xreallocarray(sheet->is_text, sheet->titles.n, sizeof(*sheet->is_text));
 	sheet->is_text[sheet->titles.n - 1] = false;
 }
 
-void sheet_cell(struct sheet *sheet, const char *text, bool is_number)
+bool sheet_looks_first(const struct sheet *sheet)
 {
-	size_t column = sheet->cells.n % sheet->titles.n;
-
-	if (*text && !is_number)
-		sheet->is_text[column] = true;
-	push_harmless(&sheet->cells, text);
+	return sheet->format == SHEET_MARKDOWN || sheet->format == SHEET_LATEX;
 }
 
 /* ---- CSV, TSV ---- */
@@ -80,20 +74,6 @@ static void add_separated(struct str *out, const char *text, char separator)
 		str_addch(out, '"');
 }
 
-static void print_separated(const struct sheet *sheet, char separator, struct str *out)
-{
-	size_t n = sheet->titles.n;
-
-	for (size_t i = 0; i < n; i++) {
-		add_separated(out, sheet->titles.v[i], separator);
-		str_addch(out, i + 1 < n ? separator : '\n');
-	}
-	for (size_t i = 0; i < sheet->cells.n; i++) {
-		add_separated(out, sheet->cells.v[i], separator);
-		str_addch(out, (i + 1) % n ? separator : '\n');
-	}
-}
-
 /* ---- Markdown ---- */
 
 static void add_markdown(struct str *out, const char *text)
@@ -105,28 +85,13 @@ static void add_markdown(struct str *out, const char *text)
 	}
 }
 
-static void add_markdown_row(struct str *out, char *const *cells, size_t n)
+static void add_markdown_rule(const struct sheet *sheet, struct str *out)
 {
-	for (size_t i = 0; i < n; i++) {
-		str_adds(out, i ? " " : "| ");
-		add_markdown(out, cells[i]);
-		str_adds(out, " |");
-	}
-	str_addch(out, '\n');
-}
-
-static void print_markdown(const struct sheet *sheet, struct str *out)
-{
-	size_t n = sheet->titles.n;
-
-	add_markdown_row(out, sheet->titles.v, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < sheet->titles.n; i++)
 		str_adds(out, sheet->is_text[i] ? i ? " --- |" : "| --- |"
 			      : i		? " ---: |"
 						: "| ---: |");
 	str_addch(out, '\n');
-	for (size_t i = 0; i < sheet->cells.n; i += n)
-		add_markdown_row(out, sheet->cells.v + i, n);
 }
 
 /* ---- LaTeX ---- */
@@ -171,43 +136,69 @@ static void add_latex(struct str *out, const char *text)
 	}
 }
 
-static void add_latex_row(struct str *out, char *const *cells, size_t n)
+static void begin_latex(const struct sheet *sheet, struct str *out)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			str_adds(out, " & ");
-		add_latex(out, cells[i]);
-	}
-	str_adds(out, " \\\\\n");
-}
-
-static void print_latex(const struct sheet *sheet, struct str *out)
-{
-	size_t n = sheet->titles.n;
-
 	str_adds(out, "\\begin{tabular}{");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < sheet->titles.n; i++)
 		str_addch(out, sheet->is_text[i] ? 'l' : 'r');
 	str_adds(out, "}\n\\hline\n");
-	add_latex_row(out, sheet->titles.v, n);
-	str_adds(out, "\\hline\n");
-	for (size_t i = 0; i < sheet->cells.n; i += n)
-		add_latex_row(out, sheet->cells.v + i, n);
-	str_adds(out, "\\hline\n\\end{tabular}\n");
 }
 
-void sheet_print(const struct sheet *sheet, enum sheet_format format, struct str *out)
+/* ---- any ---- */
+
+/* Cell 'i' of a row, made harmless, with what stands before and after it. */
+static void add_cell(const struct sheet *sheet, size_t i, const char *text, struct str *out)
 {
-	switch (format) {
+	bool is_last = i + 1 == sheet->titles.n;
+	char separator = sheet->format == SHEET_CSV ? ',' : '\t';
+
+	switch (sheet->format) {
 	case SHEET_CSV:
 	case SHEET_TSV:
-		print_separated(sheet, format == SHEET_CSV ? ',' : '\t', out);
+		add_separated(out, text, separator);
+		str_addch(out, is_last ? '\n' : separator);
 		break;
 	case SHEET_MARKDOWN:
-		print_markdown(sheet, out);
+		str_adds(out, i ? " " : "| ");
+		add_markdown(out, text);
+		str_adds(out, is_last ? " |\n" : " |");
 		break;
 	case SHEET_LATEX:
-		print_latex(sheet, out);
+		add_latex(out, text);
+		str_adds(out, is_last ? " \\\\\n" : " & ");
 		break;
 	}
+}
+
+void sheet_begin(struct sheet *sheet, struct str *out)
+{
+	if (sheet->format == SHEET_LATEX)
+		begin_latex(sheet, out);
+	for (size_t i = 0; i < sheet->titles.n; i++)
+		add_cell(sheet, i, sheet->titles.v[i], out);
+	if (sheet->format == SHEET_LATEX)
+		str_adds(out, "\\hline\n");
+	if (sheet->format == SHEET_MARKDOWN)
+		add_markdown_rule(sheet, out);
+}
+
+void sheet_cell(struct sheet *sheet, const char *text, bool is_number, struct str *out)
+{
+	struct str safe = STR_INIT;
+	size_t column = sheet->next;
+
+	sheet->next = (column + 1) % sheet->titles.n;
+	if (!out) {
+		sheet->is_text[column] |= *text && !is_number;
+		return;
+	}
+	add_harmless(&safe, text, strlen(text));
+	add_cell(sheet, column, safe.buf, out);
+	str_release(&safe);
+}
+
+void sheet_end(const struct sheet *sheet, struct str *out)
+{
+	if (sheet->format == SHEET_LATEX)
+		str_adds(out, "\\hline\n\\end{tabular}\n");
 }

@@ -164,6 +164,10 @@ void value_add_text(const struct value *value, struct str *out)
 		str_adds(out, value->text);
 		break;
 	case VALUE_JSON:
+		if (value->text) {
+			str_adds(out, value->text);
+			break;
+		}
 		raw = json_raw(value->doc, value->token, &len);
 		jsonw_raw(&w, raw, len);
 		break;

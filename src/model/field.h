@@ -38,8 +38,8 @@ struct value {
 	double number;
 	bool is_integer; /* 'integer' is the same number, exactly */
 	int64_t integer;
-	char *text;		/* of a text, and of a number as it is written */
-	const struct json *doc; /* of VALUE_JSON, an array or object: its place */
+	char *text; /* of a text, of a number as it is written, of VALUE_JSON without a 'doc' */
+	const struct json *doc; /* of VALUE_JSON, an array or object: its place, or NULL */
 	size_t token;
 	struct json *made; /* what was made for it, or NULL */
 	char *made_text;

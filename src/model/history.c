@@ -199,6 +199,15 @@ bool run_is_outside(const struct run *run)
 	return run->state != RUN_RECORDED && run->state != RUN_COMPLETED;
 }
 
+size_t history_outside(const struct history *history)
+{
+	size_t n = history->waiting.n;
+
+	for (size_t i = 0; i < history->runs.n; i++)
+		n += run_is_outside(&history->runs.v[i]);
+	return n;
+}
+
 double entry_seconds(const struct json *doc, size_t entry)
 {
 	size_t usage = json_member(doc, entry, "usage");

@@ -65,6 +65,9 @@ char *history_newest_log(int stage_dirfd);
 /* Is this run no part of the history: running, failed, interrupted, waiting? */
 bool run_is_outside(const struct run *run);
 
+/* How many of its runs are, and how many entries wait. */
+size_t history_outside(const struct history *history);
+
 /* How long the training of entry token 'entry' took, in seconds: measured by us, else from its times;
  * negative if that cannot be told. */
 double entry_seconds(const struct json *doc, size_t entry);
