@@ -8,7 +8,9 @@
  *
  * Or, where rows come in the order in which they are shown, nothing is kept (JSON alone):
  *
- *	list_page_begin(page, &paged); list_page_row(page, row, &paged); ... list_page_end(page, &paged);
+ *	list_page_begin(page, &paged);
+ *	list_page_row(page, row, &paged);	for each row
+ *	list_page_end(page, &paged);
  */
 #ifndef CLI_LIST_PAGE_H
 #define CLI_LIST_PAGE_H

@@ -29,7 +29,7 @@ void sheet_free(struct sheet *sheet);
 /* All columns come before the first cell. */
 void sheet_column(struct sheet *sheet, const char *title);
 
-/* Does this format have to know of each column whether it holds numbers only, to set it to the right? */
+/* Does this format have to know of each column whether it holds numbers only, for its alignment? */
 bool sheet_looks_first(const struct sheet *sheet);
 void sheet_begin(struct sheet *sheet, struct str *out);
 
