@@ -40,7 +40,20 @@ void history_read_record_again(struct history *history)
 	read_record(history);
 }
 
-void history_read(struct history *history, struct stage_dir *dir)
+/* Before the record: then the entry of a run that is said to be recorded must be there. */
+static void read_runs(struct history *history, struct spool_elsewhere *elsewhere)
+{
+	int fd = history->dir.is_plain ? -1 : history->dir.fd;
+
+	if (fd >= 0)
+		journal_load(fd, &history->runs, &history->broken_runs, &history->unread);
+	spool_list_with(fd, history->dir.path, elsewhere, &history->waiting, &history->unread);
+	if (history->unread.code)
+		err_prefix(&history->unread, "%s", history->dir.path);
+}
+
+void history_read_with(struct history *history, struct stage_dir *dir,
+		       struct spool_elsewhere *elsewhere)
 {
 	memset(history, 0, sizeof(*history));
 	history->dir = *dir;
@@ -48,24 +61,31 @@ void history_read(struct history *history, struct stage_dir *dir)
 	history->info = (struct info)INFO_INIT;
 	str_init(&history->text);
 	history->path = path_join(history->dir.path, RECORD_NAME);
-	/* Before the record: then the entry of a run that is said to be recorded must be there. */
-	if (history->dir.fd >= 0) {
-		journal_load(history->dir.fd, &history->runs, &history->broken_runs,
-			     &history->unread);
-		spool_list(history->dir.fd, history->dir.path, &history->waiting, &history->unread);
-		if (history->unread.code)
-			err_prefix(&history->unread, "%s", history->dir.path);
-	}
+	if (history->dir.fd >= 0)
+		read_runs(history, elsewhere);
 	read_record(history);
+}
+
+void history_read(struct history *history, struct stage_dir *dir)
+{
+	struct spool_elsewhere elsewhere = SPOOL_ELSEWHERE_INIT;
+
+	history_read_with(history, dir, &elsewhere);
+	spool_elsewhere_release(&elsewhere);
+}
+
+static void close_dead(struct history *history)
+{
+	size_t closed;
+
+	if (history->dir.fd >= 0)
+		journal_close_dead(history->dir.fd, &history->runs, &closed);
 }
 
 void history_load(struct history *history, struct stage_dir *dir)
 {
-	size_t closed;
-
 	history_read(history, dir);
-	if (history->dir.fd >= 0)
-		journal_close_dead(history->dir.fd, &history->runs, &closed);
+	close_dead(history);
 }
 
 void history_release(struct history *history)
@@ -121,6 +141,7 @@ struct each {
 	const struct history_filter *filter;
 	history_fn fn;
 	void *arg;
+	struct spool_elsewhere elsewhere;
 };
 
 static int visit(void *arg, struct stage_dir *dir, struct err *err)
@@ -129,7 +150,8 @@ static int visit(void *arg, struct stage_dir *dir, struct err *err)
 	struct history history;
 	int result = 0;
 
-	history_load(&history, dir);
+	history_read_with(&history, dir, &each->elsewhere);
+	close_dead(&history);
 	if (history.dir.fd < 0 && err->code)
 		history.err = *err;
 	/* Open directories would run into the limit on descriptors; everything is read by now. */
@@ -148,9 +170,13 @@ static int visit(void *arg, struct stage_dir *dir, struct err *err)
 int histories_each(struct layout *layout, const char *exp, const struct history_filter *filter,
 		   history_fn fn, void *arg, struct err *err)
 {
-	struct each each = { .filter = filter, .fn = fn, .arg = arg };
+	struct each each = {
+		.filter = filter, .fn = fn, .arg = arg, .elsewhere = SPOOL_ELSEWHERE_INIT
+	};
+	int result = layout_walk(layout, exp, visit, &each, err);
 
-	return layout_walk(layout, exp, visit, &each, err);
+	spool_elsewhere_release(&each.elsewhere);
+	return result;
 }
 
 static int keep(void *arg, struct history *history, struct err *err UNUSED)

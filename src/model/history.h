@@ -28,6 +28,11 @@ void history_read(struct history *history, struct stage_dir *dir);
 /* Read the record once more: it has been changed. */
 void history_read_record_again(struct history *history);
 
+/* The same in a walk over many directories, which looks at the fallback places of the spool once for
+ * some of them. */
+void history_read_with(struct history *history, struct stage_dir *dir,
+		       struct spool_elsewhere *elsewhere);
+
 /* history_read(), and close the runs that are dead. */
 void history_load(struct history *history, struct stage_dir *dir);
 void history_release(struct history *history);

@@ -178,4 +178,25 @@ void spool_places(struct strv *paths);
  */
 int spool_list(int stage_dirfd, const char *stage_dir, struct strv *paths, struct err *err);
 
+/*
+ * For a walk over many stage directories: what waits in the fallback places, for all of them, looked
+ * at again only when some time has passed.
+ */
+struct spool_elsewhere {
+	struct strv paths;
+	struct strv dirs; /* of each path: the stage directory that it is for */
+	struct err err;	  /* ERR_NONE, or why not all could be looked at */
+	int64_t read;	  /* when, in monotonic milliseconds; 0: never */
+};
+
+#define SPOOL_ELSEWHERE_INIT                                            \
+	{                                                               \
+		.paths = STRV_INIT, .dirs = STRV_INIT, .err = ERR_INIT, \
+	}
+void spool_elsewhere_release(struct spool_elsewhere *elsewhere);
+
+/* spool_list() with them. 'stage_dirfd' -1: nothing waits in the stage directory itself. */
+int spool_list_with(int stage_dirfd, const char *stage_dir, struct spool_elsewhere *elsewhere,
+		    struct strv *paths, struct err *err);
+
 #endif

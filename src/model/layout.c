@@ -122,42 +122,60 @@ bool layout_is_no_place(const char *name)
 	return name[0] == '.';
 }
 
-static bool is_directory(int dirfd, const struct dirent *entry)
+static bool is_directory(int dirfd, const char *name, unsigned char type)
 {
 	struct stat st;
 
-	if (entry->d_type != DT_UNKNOWN)
-		return entry->d_type == DT_DIR;
+	if (type != DT_UNKNOWN)
+		return type == DT_DIR;
 	/* not reached by tests: a file system that does not tell types */
-	return fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+struct look {
+	int fd;
+	struct layout_contents *contents;
+};
+
+static void look_at(void *arg, const char *name, unsigned char type)
+{
+	const struct look *look = arg;
+	struct layout_contents *contents = look->contents;
+
+	if (strcmp(name, LAYOUT_RECORD) == 0)
+		contents->has_record = true;
+	else if (strcmp(name, LAYOUT_JOURNAL) == 0)
+		contents->has_journal = true;
+	else if (name[0] != '.' && is_directory(look->fd, name, type))
+		strv_push(&contents->dirs, name);
+}
+
+int layout_look(int fd, struct layout_contents *contents, struct err *err)
+{
+	struct look look = { .fd = fd, .contents = contents };
+
+	*contents = (struct layout_contents){ .dirs = STRV_INIT };
+	if (path_each_entry(fd, look_at, &look) < 0)
+		return path_list_error(fd, err);
+	strv_sort(&contents->dirs);
+	return 0;
 }
 
 int layout_list_dirs(int dirfd, struct strv *names, struct err *err)
 {
+	struct layout_contents contents;
 	int fd = layout_open_child(dirfd, ".");
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *entry;
-	int failed;
+	int result;
+	int number;
 
-	if (!dir) {
-		path_list_error(dirfd, err);
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	errno = 0;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' && is_directory(fd, entry))
-			strv_push(names, entry->d_name);
-		errno = 0;
-	}
-	failed = errno;
-	closedir(dir);
-	errno = failed;
-	if (failed)
+	if (fd < 0)
 		return path_list_error(dirfd, err);
-	strv_sort(names);
-	return 0;
+	result = layout_look(fd, &contents, err);
+	number = errno;
+	close(fd);
+	errno = number;
+	*names = contents.dirs;
+	return result;
 }
 
 /* ---- names ---- */

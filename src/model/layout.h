@@ -124,6 +124,7 @@ struct stage_dir {
 	char *stage;   /* from the name and the map, NULL if it cannot be told */
 	char *dataset; /* likewise */
 	int fd;	       /* open directory */
+	bool is_plain; /* no journal was there when it was found */
 };
 
 #define STAGE_DIR_INIT   \

@@ -21,6 +21,15 @@ bool layout_is_stage(int fd);
 /* Names of the directories in 'dirfd' that are neither hidden nor links, in natural order. */
 int layout_list_dirs(int dirfd, struct strv *names, struct err *err);
 
+struct layout_contents {
+	struct strv dirs; /* as above; of the caller, also after an error */
+	bool has_record;  /* a name of that kind is there */
+	bool has_journal;
+};
+
+/* What is in the open directory 'fd', which is at its end afterwards. */
+int layout_look(int fd, struct layout_contents *contents, struct err *err);
+
 /* Fill 'out' for directory 'name' of 'exp' (NULL: directly below the root); takes 'fd'. */
 void layout_fill(const struct layout *layout, struct stage_dir *out, const char *exp,
 		 const char *name, int fd);

@@ -2,6 +2,7 @@
 
 #include "model/journal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sys/file.h"
@@ -158,55 +159,65 @@ static bool is_entry_name(const char *name)
 	return name[0] != '.' && has_suffix(name, ".json");
 }
 
-/* 1 or 0 (also for what is no entry at all); -1: it could not be read. */
-static int belongs_to(int fd, const char *name, const char *stage_dir, struct err *err)
+/* The stage directory that an entry is for, in fresh memory; NULL for what is no entry, or if it could
+ * not be read ('err' is set). */
+static char *dir_of(int fd, const char *name, struct err *err)
 {
 	struct str text = STR_INIT;
 	struct json doc = JSON_INIT;
 	struct err own = ERR_INIT;
-	int result = 0;
+	char *dir = NULL;
 
-	if (file_read(fd, name, SPOOL_LIMIT, &text, NULL, &own) < 0)
-		result = own.code == ERR_FAILED ? -1 : 0;
-	else if (json_parse(&doc, name, text.buf, text.len, JSON_STRICT, &own) == 0)
-		result = json_string_is(&doc, json_member(&doc, 0, "dir"), stage_dir);
-	if (result < 0)
-		*err = own;
+	if (file_read(fd, name, SPOOL_LIMIT, &text, NULL, &own) < 0) {
+		if (own.code == ERR_FAILED)
+			*err = own;
+	} else if (json_parse(&doc, name, text.buf, text.len, JSON_STRICT, &own) == 0) {
+		dir = json_string_copy(&doc, json_member(&doc, 0, "dir"));
+	}
 	json_release(&doc);
 	str_release(&text);
-	return result;
+	return dir;
 }
 
-/* 'stage_dir' NULL: whatever lies there. */
-static int list_in(int fd, const char *place, const char *stage_dir, struct strv *paths,
+/* With 'dirs' only entries that say which directory they are for, and that in there. */
+static int list_in(int fd, const char *place, struct strv *paths, struct strv *dirs,
 		   struct err *err)
 {
 	struct strv names = STRV_INIT;
-	int result = path_list(fd, &names, err);
+	struct err own = ERR_INIT;
+	int result = path_list(fd, &names, &own);
 
 	file_sweep_listed(fd, &names);
 	for (size_t i = 0; result == 0 && i < names.n; i++) {
-		int wanted = is_entry_name(names.v[i]);
+		char *dir = NULL;
 
-		if (wanted && stage_dir)
-			wanted = belongs_to(fd, names.v[i], stage_dir, err);
-		if (wanted > 0)
+		if (!is_entry_name(names.v[i]))
+			continue;
+		if (dirs)
+			dir = dir_of(fd, names.v[i], &own);
+		if (dir)
+			strv_push_take(dirs, dir);
+		if (dir || !dirs)
 			strv_push_take(paths, path_join(place, names.v[i]));
-		result = wanted < 0 ? -1 : 0;
+		result = own.code ? -1 : 0;
 	}
 	strv_release(&names);
-	return result < 0 ? err_prefix(err, "%s", place) : 0;
+	if (result < 0) {
+		*err = own;
+		err_prefix(err, "%s", place);
+	}
+	return result;
 }
 
 /* One that is not there, or not ours, holds nothing of ours. */
-static int list_in_place(char *place, const char *stage_dir, struct strv *paths, struct err *err)
+static int list_in_place(char *place, struct strv *paths, struct strv *dirs, struct err *err)
 {
 	struct err own = ERR_INIT;
 	int fd = place ? open_place(place, false, &own) : -1;
 	int result = 0;
 
 	if (fd >= 0) {
-		result = list_in(fd, place, stage_dir, paths, err);
+		result = list_in(fd, place, paths, dirs, err);
 		close(fd);
 	} else if (own.number && !path_is_absent(own.number)) {
 		*err = own;
@@ -216,33 +227,106 @@ static int list_in_place(char *place, const char *stage_dir, struct strv *paths,
 	return result;
 }
 
+static int list_in_stage(int stage_dirfd, const char *stage_dir, struct strv *paths,
+			 struct err *err)
+{
+	struct err own = ERR_INIT;
+	int fd = journal_open_part(stage_dirfd, "spool", false, &own);
+	char *place;
+	int result;
+
+	if (fd < 0 && own.code == ERR_NOT_FOUND)
+		return 0;
+	if (fd < 0) {
+		*err = own;
+		return -1;
+	}
+	place = path_join(stage_dir, STAGE_SPOOL);
+	result = list_in(fd, place, paths, NULL, err);
+	free(place);
+	close(fd);
+	return result;
+}
+
 /* Run ids begin with the time of their making. */
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(path_base(*(char *const *)a), path_base(*(char *const *)b));
 }
 
-int spool_list(int stage_dirfd, const char *stage_dir, struct strv *paths, struct err *err)
+static void sort_paths(struct strv *paths)
 {
-	struct err own = ERR_INIT;
-	int fd = stage_dirfd < 0 ? -1 : journal_open_part(stage_dirfd, "spool", false, &own);
-	int result = 0;
-
-	if (fd >= 0) {
-		char *place = path_join(stage_dir, STAGE_SPOOL);
-
-		result = list_in(fd, place, NULL, paths, err);
-		free(place);
-		close(fd);
-	} else if (stage_dirfd >= 0 && own.code != ERR_NOT_FOUND) {
-		*err = own;
-		result = -1;
-	}
-	if (list_in_place(state_place(), stage_dir, paths, err) < 0)
-		result = -1;
-	if (list_in_place(temporary_place(), stage_dir, paths, err) < 0)
-		result = -1;
 	if (paths->n > 1)
 		qsort(paths->v, paths->n, sizeof(*paths->v), compare_names);
+}
+
+/* ---- the fallback places ---- */
+
+#define ELSEWHERE_MS 100 /* for so long what was seen there holds */
+
+void spool_elsewhere_release(struct spool_elsewhere *elsewhere)
+{
+	strv_release(&elsewhere->paths);
+	strv_release(&elsewhere->dirs);
+	*elsewhere = (struct spool_elsewhere)SPOOL_ELSEWHERE_INIT;
+}
+
+static void look_elsewhere(struct spool_elsewhere *elsewhere)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (elsewhere->read && now - elsewhere->read < ELSEWHERE_MS)
+		return;
+	spool_elsewhere_release(elsewhere);
+	list_in_place(state_place(), &elsewhere->paths, &elsewhere->dirs, &elsewhere->err);
+	list_in_place(temporary_place(), &elsewhere->paths, &elsewhere->dirs, &elsewhere->err);
+	elsewhere->read = now;
+}
+
+static int add_elsewhere(struct spool_elsewhere *elsewhere, const char *stage_dir,
+			 struct strv *paths, struct err *err)
+{
+	look_elsewhere(elsewhere);
+	for (size_t i = 0; i < elsewhere->paths.n; i++)
+		if (strcmp(elsewhere->dirs.v[i], stage_dir) == 0)
+			strv_push(paths, elsewhere->paths.v[i]);
+	if (!elsewhere->err.code)
+		return 0;
+	*err = elsewhere->err;
+	return -1;
+}
+
+int spool_list_with(int stage_dirfd, const char *stage_dir, struct spool_elsewhere *elsewhere,
+		    struct strv *paths, struct err *err)
+{
+	int result = 0;
+
+	if (stage_dirfd >= 0)
+		result = list_in_stage(stage_dirfd, stage_dir, paths, err);
+	if (add_elsewhere(elsewhere, stage_dir, paths, err) < 0)
+		result = -1;
+	sort_paths(paths);
+	return result;
+}
+
+static int list_all_elsewhere(struct strv *paths, struct err *err)
+{
+	int result = list_in_place(state_place(), paths, NULL, err);
+
+	if (list_in_place(temporary_place(), paths, NULL, err) < 0)
+		result = -1;
+	sort_paths(paths);
+	return result;
+}
+
+int spool_list(int stage_dirfd, const char *stage_dir, struct strv *paths, struct err *err)
+{
+	struct spool_elsewhere elsewhere = SPOOL_ELSEWHERE_INIT;
+	int result;
+
+	if (!stage_dir)
+		return list_all_elsewhere(paths, err);
+	result = spool_list_with(stage_dirfd, stage_dir, &elsewhere, paths, err);
+	spool_elsewhere_release(&elsewhere);
 	return result;
 }

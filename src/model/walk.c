@@ -17,8 +17,8 @@ struct walk {
 	struct err *err;
 };
 
-/* Takes 'fd' (-1: could not be opened, errno says why). */
-static int visit(struct walk *walk, const char *exp, const char *name, int fd)
+/* Takes 'fd' (-1: could not be opened, errno says why). 'is_plain': it has no journal. */
+static int visit_dir(struct walk *walk, const char *exp, const char *name, int fd, bool is_plain)
 {
 	struct stage_dir dir = STAGE_DIR_INIT;
 	struct err before = *walk->err;
@@ -28,11 +28,17 @@ static int visit(struct walk *walk, const char *exp, const char *name, int fd)
 		err_errno(walk->err, ERR_FAILED, "cannot open directory '%s%s%s'", exp ? exp : "",
 			  exp ? "/" : "", name);
 	layout_fill(walk->layout, &dir, exp, name, fd);
+	dir.is_plain = is_plain;
 	rc = walk->visit(walk->arg, &dir, walk->err);
 	stage_dir_release(&dir);
 	if (rc == 0)
 		*walk->err = before;
 	return rc;
+}
+
+static int visit(struct walk *walk, const char *exp, const char *name, int fd)
+{
+	return visit_dir(walk, exp, name, fd, false);
 }
 
 /* Renamed or removed since it was listed: not there, and no fault. */
@@ -42,29 +48,26 @@ static bool is_gone(void)
 }
 
 /* A level deeper than a stage only records count, and what trainers leave there is not opened. */
-static int walk_below(struct walk *walk, const char *exp, const char *name, int fd)
+static int walk_below(struct walk *walk, const char *exp, const char *name, int fd,
+		      const struct strv *names, int depth UNUSED)
 {
-	struct strv names = STRV_INIT;
-	struct err ignored = ERR_INIT;
 	int rc = 0;
 
-	layout_list_dirs(fd, &names, &ignored);
-	for (size_t i = 0; rc == 0 && i < names.n; i++) {
-		char *record = xstrf("%s/" LAYOUT_RECORD, names.v[i]);
-		char *whole = xstrf("%s/%s", name, names.v[i]);
+	for (size_t i = 0; rc == 0 && i < names->n; i++) {
+		char *record = xstrf("%s/" LAYOUT_RECORD, names->v[i]);
+		char *whole = xstrf("%s/%s", name, names->v[i]);
 		struct stat st;
 		int child;
 
-		if (!has_prefix(names.v[i], "checkpoint") &&
+		if (!has_prefix(names->v[i], "checkpoint") &&
 		    fstatat(fd, record, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-			child = layout_open_child(fd, names.v[i]);
+			child = layout_open_child(fd, names->v[i]);
 			if (child >= 0 || !is_gone())
 				rc = visit(walk, exp, whole, child);
 		}
 		free(record);
 		free(whole);
 	}
-	strv_release(&names);
 	return rc;
 }
 
@@ -81,22 +84,32 @@ static bool has_stage_name(const struct walk *walk, const char *name)
 	return has_one;
 }
 
-static int walk_deeper(struct walk *walk, const char *exp, const char *name, int fd, int depth);
+/* What lies below a directory: 'names' in it. */
+typedef int (*below_fn)(struct walk *walk, const char *exp, const char *name, int fd,
+			const struct strv *names, int depth);
 
-/* A directory of an old tree: it may have a record, and so may what lies below it. */
-static int walk_old(struct walk *walk, const char *exp, const char *name, int fd, int depth)
+/* A directory that may have a record, and so may what lies below it; takes 'fd'. It is listed once,
+ * for all that is asked of it. */
+static int walk_both(struct walk *walk, const char *exp, const char *name, int fd, int depth,
+		     below_fn fn)
 {
-	int below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
+	struct layout_contents contents;
+	struct err ignored = ERR_INIT;
+	bool is_known = layout_look(fd, &contents, &ignored) == 0;
+	int below = -1;
 	int rc = 0;
 
-	if (layout_is_stage(fd))
-		rc = visit(walk, exp, name, fd);
+	if (contents.dirs.n && depth < LAYOUT_DEPTH)
+		below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
+	if (contents.has_record || layout_is_stage(fd))
+		rc = visit_dir(walk, exp, name, fd, is_known && !contents.has_journal);
 	else
 		close(fd);
-	if (rc == 0 && below >= 0 && depth < LAYOUT_DEPTH)
-		rc = walk_deeper(walk, exp, name, below, depth);
+	if (rc == 0 && below >= 0)
+		rc = fn(walk, exp, name, below, &contents.dirs, depth);
 	if (below >= 0)
 		close(below);
+	strv_release(&contents.dirs);
 	return rc;
 }
 
@@ -104,26 +117,23 @@ static int walk_old(struct walk *walk, const char *exp, const char *name, int fd
  * Where no stage has a name, trees have a shape of their own ("mlruns/0/4c1e", "outputs/a/version_3"),
  * and 'adopt' puts records wherever a training lies. What cannot be opened there is nothing of ours.
  */
-static int walk_deeper(struct walk *walk, const char *exp, const char *name, int fd, int depth)
+static int walk_deeper(struct walk *walk, const char *exp, const char *name, int fd,
+		       const struct strv *names, int depth)
 {
-	struct strv names = STRV_INIT;
-	struct err ignored = ERR_INIT;
 	int rc = 0;
 
-	layout_list_dirs(fd, &names, &ignored);
-	for (size_t i = 0; rc == 0 && i < names.n; i++) {
+	for (size_t i = 0; rc == 0 && i < names->n; i++) {
 		int child = -1;
 		char *whole;
 
-		if (!layout_is_no_place(names.v[i]) && !has_prefix(names.v[i], "checkpoint"))
-			child = layout_open_child(fd, names.v[i]);
+		if (!layout_is_no_place(names->v[i]) && !has_prefix(names->v[i], "checkpoint"))
+			child = layout_open_child(fd, names->v[i]);
 		if (child < 0)
 			continue;
-		whole = xstrf("%s/%s", name, names.v[i]);
-		rc = walk_old(walk, exp, whole, child, depth + 1);
+		whole = xstrf("%s/%s", name, names->v[i]);
+		rc = walk_both(walk, exp, whole, child, depth + 1, walk_deeper);
 		free(whole);
 	}
-	strv_release(&names);
 	return rc;
 }
 
@@ -131,8 +141,6 @@ static int walk_deeper(struct walk *walk, const char *exp, const char *name, int
 static int walk_stage(struct walk *walk, int dirfd, const char *exp, const char *name)
 {
 	int fd = layout_open_child(dirfd, name);
-	int below;
-	int rc = 0;
 
 	if (fd < 0)
 		return is_gone() ? 0 : visit(walk, exp, name, -1);
@@ -140,18 +148,9 @@ static int walk_stage(struct walk *walk, int dirfd, const char *exp, const char 
 		close(fd);
 		return 0;
 	}
-	if (!has_stage_name(walk, name))
-		return walk_old(walk, exp, name, fd, exp ? 2 : 1);
-	below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
-	if (layout_is_stage(fd))
-		rc = visit(walk, exp, name, fd);
-	else
-		close(fd);
-	if (rc == 0 && below >= 0)
-		rc = walk_below(walk, exp, name, below);
-	if (below >= 0)
-		close(below);
-	return rc;
+	if (has_stage_name(walk, name))
+		return walk_both(walk, exp, name, fd, 1, walk_below);
+	return walk_both(walk, exp, name, fd, exp ? 2 : 1, walk_deeper);
 }
 
 static int walk_experiment(struct walk *walk, const char *exp)

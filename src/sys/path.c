@@ -386,6 +386,27 @@ int path_list_error(int dirfd, struct err *err)
 	return err_errno(err, ERR_FAILED, "cannot list the directory '%s'", path);
 }
 
+int path_each_entry(int fd, path_entry_fn fn, void *arg)
+{
+	_Alignas(struct dirent64) char buf[8192];
+	ssize_t len;
+
+	while ((len = getdents64(fd, buf, sizeof(buf))) != 0) {
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return -1;
+		for (ssize_t at = 0; at < len;) {
+			const struct dirent64 *entry = (const void *)(buf + at);
+
+			at += entry->d_reclen;
+			if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+				fn(arg, entry->d_name, entry->d_type);
+		}
+	}
+	return 0;
+}
+
 int path_list(int dirfd, struct strv *names, struct err *err)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

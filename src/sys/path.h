@@ -67,6 +67,13 @@ int path_sync_dir(int dirfd);
 int path_list(int dirfd, struct strv *names, struct err *err);
 
 /*
+ * Each entry of the open directory 'fd' but "." and "..", read from 'fd' itself, which is at its end
+ * afterwards: no other descriptor, half the system calls. 'type' is a DT_ of <dirent.h>. -1: errno.
+ */
+typedef void (*path_entry_fn)(void *arg, const char *name, unsigned char type);
+int path_each_entry(int fd, path_entry_fn fn, void *arg);
+
+/*
  * Is there something called 'path'? 1, with its kind and mode in 'mode' (may be NULL); 0: nothing that
  * we could see, errno says why; -1: it cannot be told. What only failed to answer must not pass for
  * absent.
