@@ -46,27 +46,35 @@ static void add_json(const char *ref, const char *path, const struct value *valu
 	str_addch(out, '\n');
 }
 
+static void add_row(const struct cli *cli, const struct ranked *row,
+		    const struct column_spec *metric, struct str *out)
+{
+	const char *at = ranked_payload(row);
+	const char *error;
+	const char *ref;
+	const char *path;
+	struct value value;
+
+	at = packed_read_text(at, &error);
+	at = packed_read(at, &value);
+	at = packed_read_text(at, &ref);
+	packed_read_text(at, &path);
+	if (cli->json)
+		add_json(ref, path, &value, metric, out);
+	else
+		str_addf(out, "%s\n", ref);
+}
+
 static int print_best(struct cli *cli, const struct ranking *rows, const struct column_spec *metric,
 		      struct err *err)
 {
 	bool has_broken = query_report_broken(rows);
 	struct str out = STR_INIT;
-	const char *text;
-	const char *path;
-	struct value value;
 	int result;
 
 	if (!rows->n || rows->rows[0]->is_broken)
 		return err_set(err, ERR_NOT_FOUND, "no such model has '%s'", metric->title);
-	packed_read_text(
-		packed_read_text(packed_read(packed_read_text(ranked_payload(rows->rows[0]), &text),
-					     &value),
-				 &text),
-		&path);
-	if (cli->json)
-		add_json(text, path, &value, metric, &out);
-	else
-		str_addf(&out, "%s\n", text);
+	add_row(cli, rows->rows[0], metric, &out);
 	result = print_out(&out) < 0 || has_broken;
 	str_release(&out);
 	return result;
