@@ -394,8 +394,8 @@ int path_each_entry(int fd, path_entry_fn fn, void *arg)
 	while ((len = getdents64(fd, buf, sizeof(buf))) != 0) {
 		if (len < 0 && errno == EINTR)
 			continue;
-		if (len < 0)
-			return -1;
+		if (len < 0) /* one that was removed since holds nothing */
+			return errno == ENOENT ? 0 : -1;
 		for (ssize_t at = 0; at < len;) {
 			const struct dirent64 *entry = (const void *)(buf + at);
 
