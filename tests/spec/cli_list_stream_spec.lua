@@ -32,9 +32,10 @@ local function put(exp, name, text)
 	cli.write(path_of(exp, name) .. "/training_info.json", text)
 end
 
---- Of the shell's words, thhost with 'args' where it runs in the tree.
+--- For the shell: thhost with 'args' where it runs in the tree. A sanitizer that is loaded into
+--- this process is not for other programs.
 local function command(args)
-	return ("cd %s && HOME=%s XDG_STATE_HOME=%s %s %s"):format(cli.quote(t.dir), cli.quote(t.dir),
+	return ("unset LD_PRELOAD; cd %s && HOME=%s XDG_STATE_HOME=%s %s %s"):format(cli.quote(t.dir), cli.quote(t.dir),
 		cli.quote(t.dir), cli.quote(cli.thhost), args)
 end
 
