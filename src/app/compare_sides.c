@@ -125,7 +125,7 @@ static int fill(struct compare_side *side, const char *ref, struct err *err)
 		return -1;
 	side->ref = side->number ? xstrf("%s#%zu", history->dir.ref, side->number)
 				 : xstrdup(history->dir.ref);
-	side->strategy = history_strategy_to(history, side->entry);
+	side->strategy = info_strategy_to(&history->info, side->entry);
 	return 0;
 }
 

@@ -211,7 +211,9 @@ static bool is_count(const struct column_spec *column)
 static void add_number(const struct grid *grid, const struct column_spec *column,
 		       const struct value *value, struct str *out)
 {
-	if (!value->is_integer && grid->spec->precision >= 0)
+	if (is_table(grid) && strcmp(column->field, "duration") == 0)
+		add_duration(out, value->number);
+	else if (!value->is_integer && grid->spec->precision >= 0)
 		add_precise(out, value->number, grid->spec->precision);
 	else if (is_table(grid) && value->is_integer && is_count(column))
 		add_count(out, value->integer);

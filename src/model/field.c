@@ -4,6 +4,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "model/history.h"
+
+#include <math.h>
 
 void value_release(struct value *value)
 {
@@ -236,6 +239,22 @@ static void set_integer(struct value *out, int64_t integer)
 	out->text = xstrf("%lld", (long long)integer);
 }
 
+/* Seconds: a whole number of them as an integer. */
+static void set_seconds(struct value *out, double seconds)
+{
+	struct str text = STR_INIT;
+
+	if (seconds == floor(seconds) && seconds < 1e15) {
+		set_integer(out, (int64_t)seconds);
+		return;
+	}
+	value_release(out);
+	json_add_real(&text, seconds);
+	out->type = VALUE_NUMBER;
+	out->number = seconds;
+	out->text = str_detach(&text);
+}
+
 /* A tag of the list, or one with a value of its own. */
 static void read_tag(const struct subject *subject, const char *name, struct value *out)
 {
@@ -316,6 +335,27 @@ static void read_record(const struct subject *subject, const char *name, struct 
 		value_of_token(&subject->info->doc, lookup(&subject->info->doc, 0, name), out);
 }
 
+/* As far as this training; that of a run in no record is the model's. */
+static void read_strategy(const struct subject *subject, struct value *out)
+{
+	bool is_of_record = subject->info && subject->doc == &subject->info->doc;
+	char *text = NULL;
+
+	if (subject->info)
+		text = info_strategy_to(subject->info, is_of_record ? subject->entry : JSON_NONE);
+	set_text(out, text);
+	free(text);
+}
+
+/* One moment for start and end means that nobody measured. */
+static void read_duration(const struct subject *subject, struct value *out)
+{
+	double seconds = is_entry_there(subject) ? entry_seconds(subject->doc, subject->entry) : 0;
+
+	if (seconds > 0 && isfinite(seconds))
+		set_seconds(out, seconds);
+}
+
 /* What has a name of its own: 1 and the value, or 0. */
 static int read_special(const struct subject *subject, const char *name, struct value *out)
 {
@@ -343,6 +383,10 @@ static int read_special(const struct subject *subject, const char *name, struct 
 		set_text(out, subject->path);
 	else if (strcmp(name, "updated") == 0)
 		read_record(subject, "last_updated", out);
+	else if (strcmp(name, "strategy") == 0)
+		read_strategy(subject, out);
+	else if (strcmp(name, "duration") == 0)
+		read_duration(subject, out);
 	else if (strcmp(name, "datasets") == 0)
 		read_datasets(subject, out);
 	else if (strcmp(name, "trainings") == 0 && subject->info)

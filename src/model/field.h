@@ -10,6 +10,8 @@
  *	tags.NAME     is the tag there?
  *	datasets.NAME steps on that data set, in all trainings of the model
  *	datasets      the names of all of them
+ *	strategy      base model, data sets and steps as far as this training
+ *	duration      what it took, in seconds
  *	ref exp path  of the model; trainings: how many; started, ended, updated, status
  *	params env    all of them
  *	NAME          a field of the training, else of the model, else a metric

@@ -249,9 +249,8 @@ double entry_seconds(const struct json *doc, size_t entry)
 	return seconds;
 }
 
-char *history_strategy_to(const struct history *history, size_t last)
+char *info_strategy_to(const struct info *info, size_t last)
 {
-	const struct info *info = &history->info;
 	struct str out = STR_INIT;
 	char *base = info_string(info, "base_model");
 
@@ -271,7 +270,7 @@ char *history_strategy_to(const struct history *history, size_t last)
 
 char *history_strategy(const struct history *history)
 {
-	return history_strategy_to(history, JSON_NONE);
+	return info_strategy_to(&history->info, JSON_NONE);
 }
 
 /* The bytes from 'start' to 'end', between which the tokens from 'first' to 'last' lie. */

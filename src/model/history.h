@@ -80,8 +80,8 @@ double entry_seconds(const struct json *doc, size_t entry);
 /* "microsoft/layoutxlm-base > hrds:10000 > hrdh:5000", fresh memory. */
 char *history_strategy(const struct history *history);
 
-/* The same as far as entry token 'last'; JSON_NONE: all of them. */
-char *history_strategy_to(const struct history *history, size_t last);
+/* The same of a record, as far as entry token 'last'; JSON_NONE: all of them. */
+char *info_strategy_to(const struct info *info, size_t last);
 
 /* The value at 'token' with NaN and Infinity as null, so that it is JSON for everybody. */
 void strict_json(const struct json *doc, size_t token, struct str *out);
