@@ -285,19 +285,56 @@ static void set_goals(struct comparison *cmp, struct session *session)
 	goals_release(&goals);
 }
 
-void compare_make(struct comparison *cmp, struct session *session)
+/* The same REF below two roots tells nobody which is which. */
+static void name_apart(struct comparison *cmp)
 {
-	struct costs *costs = costs_new(&session->layout);
-	struct finder finder = { .n = 0 };
+	bool *is_shared = xcalloc(cmp->n, sizeof(*is_shared));
 
+	for (size_t i = 0; i < cmp->n; i++)
+		for (size_t k = 0; k < cmp->n; k++)
+			is_shared[i] = is_shared[i] ||
+				       (strcmp(cmp->sides[i].ref, cmp->sides[k].ref) == 0 &&
+					strcmp(cmp->sides[i].history.dir.path,
+					       cmp->sides[k].history.dir.path) != 0);
+	for (size_t i = 0; i < cmp->n; i++) {
+		struct compare_side *side = &cmp->sides[i];
+
+		if (!is_shared[i])
+			continue;
+		free(side->ref);
+		side->ref = side->number ? xstrf("%s#%zu", side->history.dir.path, side->number)
+					 : xstrdup(side->history.dir.path);
+	}
+	free(is_shared);
+}
+
+static void add_costs(struct comparison *cmp, const struct session *session)
+{
+	struct strv here = STRV_INIT;
+	struct costs *costs;
+
+	if (session->has_layout)
+		strv_push(&here, session->layout.root);
+	costs = costs_new(cmp->roots.n ? &cmp->roots : &here);
 	for (size_t i = 0; i < cmp->n; i++) {
 		struct compare_side *side = &cmp->sides[i];
 
 		costs_of(costs, &side->history, side->number, &side->own, &side->total);
-		finder.side = i;
-		find_side(&finder, side);
 	}
 	costs_free(costs);
+	strv_release(&here);
+}
+
+void compare_make(struct comparison *cmp, struct session *session)
+{
+	struct finder finder = { .n = 0 };
+
+	name_apart(cmp);
+	add_costs(cmp, session);
+	for (size_t i = 0; i < cmp->n; i++) {
+		finder.side = i;
+		find_side(&finder, &cmp->sides[i]);
+	}
 	put_together(cmp, &finder);
 	free(finder.v);
 	set_goals(cmp, session);

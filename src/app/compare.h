@@ -2,6 +2,7 @@
  * compare - models, or single entries of theirs, side by side.
  *
  *	struct comparison cmp = COMPARISON_INIT;
+ *	strv_push(&cmp.roots, "/data/artifact");
  *	compare_add(&cmp, &session, NULL, "stage1_hrds", &err);
  *	compare_add(&cmp, &session, NULL, "stage1_hrds#1", &err);
  *	cmp.baseline = 0;
@@ -10,6 +11,8 @@
  *
  * A model stands for its last entry, beside its strategy and its cost. The values are tokens of the
  * records; only differences are computed, in double (of integers exactly, where they fit 64 bits).
+ * A REF is looked for below every root; where two models of different roots have the same, each goes by
+ * its path.
  */
 #ifndef APP_COMPARE_H
 #define APP_COMPARE_H
@@ -60,6 +63,7 @@ struct compare_row {
 };
 
 struct comparison {
+	struct strv roots; /* none: the configured one */
 	struct compare_side *sides;
 	size_t n;
 	size_t baseline; /* index of a side */
@@ -68,14 +72,15 @@ struct comparison {
 	size_t n_worse; /* metrics of all sides that are worse than the baseline's */
 };
 
-#define COMPARISON_INIT                               \
-	{                                             \
-		.sides = NULL, .n = 0, .baseline = 0, \
+#define COMPARISON_INIT                                                   \
+	{                                                                 \
+		.roots = STRV_INIT, .sides = NULL, .n = 0, .baseline = 0, \
 	}
 
 /*
  * Add what 'ref' names: a REF of a model, "REF#N" for its N-th entry, or a run id, for the entry of
- * that run. ERR_NOT_FOUND without such a record or entry; a damaged record is its own error.
+ * that run. ERR_NOT_FOUND without such a record or entry, ERR_INVALID where two roots have one; a
+ * damaged record is its own error.
  */
 int compare_add(struct comparison *cmp, struct session *session, const char *exp, const char *ref,
 		struct err *err);
@@ -84,7 +89,7 @@ int compare_add(struct comparison *cmp, struct session *session, const char *exp
 int compare_add_baseline(struct comparison *cmp, struct session *session, const char *exp,
 			 const char *ref, struct err *err);
 
-/* Compute rows, costs and verdicts. A plugin that cannot be asked is warned of: its metrics' goals are
+/* Compute rows, costs and verdicts, once all sides are there. A plugin that cannot be asked is warned of: its metrics' goals are
  * guessed then. */
 void compare_make(struct comparison *cmp, struct session *session);
 void compare_release(struct comparison *cmp);

@@ -20,9 +20,10 @@ static const char *number_at(const char *ref)
 	return hash;
 }
 
-/* A directory whose name ends in "#2" goes before the second entry of another. */
-static int resolve(struct session *session, const char *exp, const char *ref, struct stage_dir *dir,
-		   size_t *number, struct err *err)
+/* In the tree that the session is at. A directory whose name ends in "#2" goes before the second entry
+ * of another. */
+static int resolve_here(struct session *session, const char *exp, const char *ref,
+			struct stage_dir *dir, size_t *number, struct err *err)
 {
 	const char *hash = number_at(ref);
 	struct err ignored = ERR_INIT;
@@ -46,6 +47,56 @@ static int resolve(struct session *session, const char *exp, const char *ref, st
 	result = session_resolve(session, exp, model, dir, err);
 	free(model);
 	return result;
+}
+
+/* What a root gave beside what the ones before gave: keep one of them, or tell that there are two. */
+static int choose(const char *ref, struct stage_dir *kept, size_t *kept_number,
+		  struct stage_dir *dir, size_t number, struct err *err)
+{
+	if (kept->fd >= 0 && strcmp(kept->path, dir->path) != 0) {
+		err_set(err, ERR_INVALID, "'%s' has two meanings: '%s' and '%s'", ref, kept->path,
+			dir->path);
+		stage_dir_release(dir);
+		return err_hint(err, "name it by its path");
+	}
+	if (kept->fd >= 0 && kept->exp) {
+		stage_dir_release(dir);
+		return 0;
+	}
+	/* A path is known by a REF of its own only to the root that it is in. */
+	stage_dir_release(kept);
+	*kept = *dir;
+	*kept_number = number;
+	return 0;
+}
+
+static int resolve(const struct comparison *cmp, struct session *session, const char *exp,
+		   const char *ref, struct stage_dir *dir, size_t *number, struct err *err)
+{
+	*dir = (struct stage_dir)STAGE_DIR_INIT;
+	if (!cmp->roots.n)
+		return resolve_here(session, exp, ref, dir, number, err);
+	for (size_t i = 0; i < cmp->roots.n; i++) {
+		struct stage_dir found = STAGE_DIR_INIT;
+		struct err own = ERR_INIT;
+		size_t place;
+		int result = session_move_root(session, cmp->roots.v[i], err);
+
+		if (result == 0 && resolve_here(session, exp, ref, &found, &place, &own) == 0) {
+			result = choose(ref, dir, number, &found, place, err);
+		} else if (result == 0 && (own.code != ERR_NOT_FOUND || cmp->roots.n == 1)) {
+			*err = own;
+			result = -1;
+		}
+		if (result < 0) {
+			stage_dir_release(dir);
+			return -1;
+		}
+	}
+	if (dir->fd >= 0)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, "nothing is called '%s' below %zu roots", ref, cmp->roots.n);
+	return err_hint(err, "'thhost list' shows what there is");
 }
 
 /* The place, from 1, of the entry that a run whose id begins so has made; 0: none. */
@@ -136,13 +187,13 @@ static void side_release(struct compare_side *side)
 	free(side->strategy);
 }
 
-static int side_open(struct compare_side *side, struct session *session, const char *exp,
-		     const char *ref, struct err *err)
+static int side_open(const struct comparison *cmp, struct compare_side *side,
+		     struct session *session, const char *exp, const char *ref, struct err *err)
 {
 	struct stage_dir dir = STAGE_DIR_INIT;
 
 	*side = (struct compare_side){ .entry = JSON_NONE };
-	if (resolve(session, exp, ref, &dir, &side->number, err) < 0)
+	if (resolve(cmp, session, exp, ref, &dir, &side->number, err) < 0)
 		return -1;
 	history_read(&side->history, &dir);
 	/* Open directories would run into the limit on descriptors; everything is read by now. */
@@ -162,12 +213,17 @@ static void insert(struct comparison *cmp, size_t at, const struct compare_side 
 	cmp->n++;
 }
 
+static bool is_same(const struct compare_side *a, const struct compare_side *b)
+{
+	return a->number == b->number && strcmp(a->history.dir.path, b->history.dir.path) == 0;
+}
+
 int compare_add(struct comparison *cmp, struct session *session, const char *exp, const char *ref,
 		struct err *err)
 {
 	struct compare_side side;
 
-	if (side_open(&side, session, exp, ref, err) < 0)
+	if (side_open(cmp, &side, session, exp, ref, err) < 0)
 		return -1;
 	insert(cmp, cmp->n, &side);
 	return 0;
@@ -178,10 +234,10 @@ int compare_add_baseline(struct comparison *cmp, struct session *session, const 
 {
 	struct compare_side side;
 
-	if (side_open(&side, session, exp, ref, err) < 0)
+	if (side_open(cmp, &side, session, exp, ref, err) < 0)
 		return -1;
 	for (cmp->baseline = 0; cmp->baseline < cmp->n; cmp->baseline++)
-		if (strcmp(cmp->sides[cmp->baseline].ref, side.ref) == 0)
+		if (is_same(&cmp->sides[cmp->baseline], &side))
 			break;
 	if (cmp->baseline < cmp->n) {
 		side_release(&side);
@@ -200,6 +256,7 @@ void compare_release(struct comparison *cmp)
 		free(cmp->rows[i].path);
 		free(cmp->rows[i].cells);
 	}
+	strv_release(&cmp->roots);
 	free(cmp->sides);
 	free(cmp->rows);
 	*cmp = (struct comparison)COMPARISON_INIT;

@@ -1,13 +1,14 @@
 /*
  * cost - what trainings took: steps, time, GPU time; alone and with all that they were begun from.
  *
- *	struct costs *costs = costs_new(&session->layout);
- *	costs_add(costs, &history, first, last, &own, &total);
+ *	struct costs *costs = costs_new(&roots);
+ *	costs_of(costs, &history, number, &own, &total);
  *	costs_free(costs);
  *
  * An entry is counted once, however many records hold a copy of it: by its run id, else by the
  * record that it was first written in and its place there, which an append never changes.
- * Only the records of ancestors are read, each one once.
+ * Only the records of ancestors are read, each one once. A REF in a record means what it means below
+ * the root that the record lies in; a path leads into any of the roots.
  */
 #ifndef APP_COST_H
 #define APP_COST_H
@@ -24,7 +25,8 @@ struct cost {
 };
 
 struct costs;
-struct costs *costs_new(struct layout *layout);
+/* 'roots': absolute paths. One that cannot be opened has no ancestors in it. */
+struct costs *costs_new(const struct strv *roots);
 void costs_free(struct costs *costs);
 
 /*

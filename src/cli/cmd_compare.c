@@ -17,7 +17,11 @@ static int add_sides(struct cli *cli, struct comparison *cmp, struct err *err)
 {
 	const char *exp = option_value(&cli->options, "exp");
 	const char *baseline = option_value(&cli->options, "baseline");
+	size_t position = 0;
+	const char *root;
 
+	while ((root = option_each(&cli->options, "root", &position)))
+		strv_push(&cmp->roots, root);
 	for (size_t i = 0; i < cli->options.operands.n; i++)
 		if (compare_add(cmp, &cli->session, exp, operand(cli, i), err) < 0)
 			return -1;

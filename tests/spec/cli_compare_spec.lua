@@ -386,3 +386,90 @@ exp_1/stage1_b
 		assert.are.equal(1, answer.models[2].with_ancestors.ancestors_gone)
 	end)
 end)
+
+describe("compare over several roots", function()
+	before_each(fresh)
+	after_each(done)
+
+	--- 'record' as above, below the root 'name' beside the usual one.
+	local function record_at(name, dataset, ...)
+		cli.shell("mkdir -p " .. cli.quote(t.dir .. "/" .. name .. "/exp_1"))
+		return t:record(dataset, "--root", name, "--exp", "exp_1", "--base-model", "base",
+			"--start-time", "2025-12-11T10:30:00", "--end-time", "2025-12-11T12:00:00", ...)
+	end
+
+	local function refs(answer)
+		local names = {}
+		for i, model in ipairs(answer.models) do
+			names[i] = model.ref
+		end
+		return names
+	end
+
+	it("finds a REF below any of them", function()
+		record("a", "-m", "f1=0.5")
+		record_at("other", "b", "-m", "f1=0.75")
+		local answer = t:json { "compare", "--root", "artifact", "--root", "other", "--root", "artifact",
+			"stage1/a", "exp_1/stage1_b#1" }
+		assert.same({ "exp_1/stage1_a", "exp_1/stage1_b#1" }, refs(answer))
+		assert.are.equal(0.25, rows_of(answer)["metrics.f1"].values[2].delta)
+		t:refused(3, "nothing is called 'stage1_c' below 2 roots", { "compare", "--root", "artifact",
+			"--root", "other", "stage1_a", "stage1_c" })
+		t:refused(3, "nowhere", { "compare", "--root", "artifact", "--root", "nowhere", "stage1_a",
+			"stage1_a" })
+	end)
+
+	it("refuses a REF that two of them have, and takes their paths", function()
+		record("a", "-m", "f1=0.5")
+		record_at("other", "a", "-m", "f1=0.75")
+		local roots = { "compare", "--root", "artifact", "--root", "other" }
+		local object = t:refused(5, "'stage1_a' has two meanings", { roots[1], roots[2], roots[3],
+			roots[4], roots[5], "stage1_a", "stage1_a" })
+		assert.truthy(object.message:find(t.root .. "/exp_1/stage1_a", 1, true), object.message)
+		assert.truthy(object.message:find(t.dir .. "/other/exp_1/stage1_a", 1, true))
+		for _, path in ipairs { "artifact/exp_1/stage1_a", "other/exp_1/stage1_a/training_info.json" } do
+			roots[#roots + 1] = path
+		end
+		local answer = t:json(roots)
+		assert.same({ t.root .. "/exp_1/stage1_a", t.dir .. "/other/exp_1/stage1_a" }, refs(answer))
+		assert.are.equal("better", rows_of(answer)["metrics.f1"].values[2].verdict)
+		-- The baseline is told by its place, not by its REF.
+		roots[#roots + 1] = "-b"
+		roots[#roots + 1] = "other/exp_1/stage1_a"
+		answer = t:json(roots)
+		assert.are.equal(2, #answer.models)
+		assert.are.equal(t.dir .. "/other/exp_1/stage1_a", answer.baseline)
+	end)
+
+	it("adds up ancestors across them, and keeps the same REF of two roots apart", function()
+		record("a")
+		record_at("other", "a")
+		-- stage1_x of 'other' goes on from stage1_a of the usual root, and there is one of its own.
+		t:ok { "record", "stage3", "-d", "x", "--root", "other", "--exp", "exp_1", "--steps", "100",
+			"--start-time", "2025-12-12T10:00:00", "--end-time", "2025-12-12T11:00:00",
+			"--base-model", t.root .. "/exp_1/stage1_a/checkpoint-10" }
+		t:ok { "record", "stage1", "-d", "y", "--root", "other", "--exp", "exp_1", "--init-from", "a",
+			"--steps", "5", "--start-time", "2025-12-12T10:00:00", "--end-time",
+			"2025-12-12T11:00:00" }
+		local models = t:json({ "compare", "--root", "other", "--root", "artifact", "stage3/x",
+			"stage1_y" }).models
+		assert.same({ 2, 110 }, { models[1].with_ancestors.entries, models[1].with_ancestors.steps })
+		assert.are.equal(3600 + 5400, models[1].with_ancestors.seconds)
+		assert.same({ 2, 15 }, { models[2].with_ancestors.entries, models[2].with_ancestors.steps })
+		-- Alone 'other' has no such ancestor: what is outside of it is no model of it.
+		models = t:json({ "compare", "--root", "other", "stage3/x", "stage1_y" }).models
+		assert.same({ 1, 100 }, { models[1].with_ancestors.entries, models[1].with_ancestors.steps })
+	end)
+
+	it("counts what a record named by its path came from", function()
+		record("a")
+		continue("b", "a")
+		record_at("other", "c")
+		local models = t:json({ "compare", "--root", "other", "stage1_c",
+			"artifact/exp_1/stage1_b" }).models
+		assert.same({ 2, 15 }, { models[2].with_ancestors.entries, models[2].with_ancestors.steps })
+		cli.shell("rm -r " .. t.root .. "/exp_1/stage1_a")
+		models = t:json({ "compare", "--root", "other", "stage1_c", "artifact/exp_1/stage1_b" }).models
+		assert.are.equal(0, models[2].with_ancestors.ancestors_gone)
+	end)
+end)
