@@ -331,6 +331,7 @@ void compare_make(struct comparison *cmp, struct session *session)
 
 	name_apart(cmp);
 	add_costs(cmp, session);
+	compare_read_diffs(cmp);
 	for (size_t i = 0; i < cmp->n; i++) {
 		finder.side = i;
 		find_side(&finder, &cmp->sides[i]);

@@ -17,6 +17,7 @@
 #ifndef APP_COMPARE_H
 #define APP_COMPARE_H
 #include "app/cost.h"
+#include "capture/git_diff.h"
 #include "model/history.h"
 #include "app/session.h"
 
@@ -28,6 +29,18 @@ struct compare_side {
 	char *strategy;
 	struct cost own;
 	struct cost total; /* with all ancestors */
+	size_t diff;	   /* index of comparison.diffs, or COMPARE_NO_DIFF */
+};
+
+#define COMPARE_NO_DIFF SIZE_MAX /* of the baseline, and where one of both has no other commit */
+
+/* How the code of the baseline became that of others. */
+struct compare_diff {
+	char *from; /* commits, as the records have them */
+	char *to;
+	char *repository; /* a directory in it; NULL: none at hand has both */
+	struct git_diff diff;
+	struct err err; /* why there is none */
 };
 
 enum verdict { VERDICT_NONE, VERDICT_SAME, VERDICT_BETTER, VERDICT_WORSE };
@@ -69,6 +82,8 @@ struct comparison {
 	size_t baseline; /* index of a side */
 	struct compare_row *rows;
 	size_t n_rows;
+	struct compare_diff *diffs;
+	size_t n_diffs;
 	size_t n_worse; /* metrics of all sides that are worse than the baseline's */
 };
 
@@ -92,6 +107,12 @@ int compare_add_baseline(struct comparison *cmp, struct session *session, const 
 /* Compute rows, costs and verdicts, once all sides are there. A plugin that cannot be asked is warned of: its metrics' goals are
  * guessed then. */
 void compare_make(struct comparison *cmp, struct session *session);
+
+/* A part of compare_make(): ask git what lies between the commits. A repository is at hand where the run
+ * of one of the entries took place, as the journal has it, or around the current directory. */
+void compare_read_diffs(struct comparison *cmp);
+void compare_release_diffs(struct comparison *cmp);
+
 void compare_release(struct comparison *cmp);
 
 #endif

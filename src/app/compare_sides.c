@@ -192,7 +192,7 @@ static int side_open(const struct comparison *cmp, struct compare_side *side,
 {
 	struct stage_dir dir = STAGE_DIR_INIT;
 
-	*side = (struct compare_side){ .entry = JSON_NONE };
+	*side = (struct compare_side){ .entry = JSON_NONE, .diff = COMPARE_NO_DIFF };
 	if (resolve(cmp, session, exp, ref, &dir, &side->number, err) < 0)
 		return -1;
 	history_read(&side->history, &dir);
@@ -257,6 +257,7 @@ void compare_release(struct comparison *cmp)
 		free(cmp->rows[i].cells);
 	}
 	strv_release(&cmp->roots);
+	compare_release_diffs(cmp);
 	free(cmp->sides);
 	free(cmp->rows);
 	*cmp = (struct comparison)COMPARISON_INIT;

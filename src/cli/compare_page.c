@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/width.h"
+#include "cli/compare_diff_page.h"
 #include "cli/render.h"
 
 #include <math.h>
@@ -135,7 +136,8 @@ static void add_row(struct lines *lines, const struct compare_row *row)
 		const struct compare_cell *cell = &row->cells[i];
 
 		line->values[i] = value_text(row, cell);
-		line->deltas[i] = delta_text(cell);
+		line->deltas[i] = strcmp(row->path, "git.commit") == 0 ? diff_summary(lines->cmp, i)
+								       : delta_text(cell);
 		line->tones[i] = tones[cell->verdict];
 	}
 }
@@ -342,6 +344,8 @@ void compare_as_page(const struct comparison *cmp, bool all, struct str *out)
 		add_blocks(&lines, all, out);
 	}
 	add_hidden(&lines, all, out);
+	if (all)
+		diffs_as_page(cmp, out);
 	table_free(t);
 	lines_release(&lines);
 }
@@ -454,6 +458,8 @@ void compare_as_json(const struct comparison *cmp, bool all, struct str *out)
 			hidden++;
 	jsonw_end(&w);
 	jsonw_pair_int(&w, "equal_rows_hidden", hidden);
+	jsonw_key(&w, "git_diffs");
+	diffs_as_json(cmp, &w);
 	jsonw_pair_int(&w, "regressions", (int64_t)cmp->n_worse);
 	jsonw_end(&w);
 	str_addch(out, '\n');
