@@ -104,12 +104,16 @@ int compare_add(struct comparison *cmp, struct session *session, const char *exp
 int compare_add_baseline(struct comparison *cmp, struct session *session, const char *exp,
 			 const char *ref, struct err *err);
 
-/* Compute rows, costs and verdicts, once all sides are there. A plugin that cannot be asked is warned of: its metrics' goals are
- * guessed then. */
+/*
+ * Compute rows, costs and verdicts, once all sides are there. A plugin that cannot be asked is warned
+ * of: its metrics' goals are guessed then.
+ */
 void compare_make(struct comparison *cmp, struct session *session);
 
-/* A part of compare_make(): ask git what lies between the commits. A repository is at hand where the run
- * of one of the entries took place, as the journal has it, or around the current directory. */
+/*
+ * A part of compare_make(): ask git what lies between the commits. A repository is at hand where the
+ * run of one of the entries took place, as the journal has it, or around the current directory.
+ */
 void compare_read_diffs(struct comparison *cmp);
 void compare_release_diffs(struct comparison *cmp);
 

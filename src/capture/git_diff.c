@@ -30,8 +30,8 @@ bool git_is_commit_name(const char *text)
 	return len >= 7 && len <= 64 && strspn(text, "0123456789abcdefABCDEF") == len;
 }
 
-/* Ours without GIT_DIR and the like, which a hook that calls us would have set. A partial clone must not
- * fetch, and messages are for 'err'. */
+/* Ours without GIT_DIR and the like, which a hook that calls us would have set. A partial clone must
+ * not fetch, and messages are for 'err'. */
 static void make_environment(struct strv *env)
 {
 	for (char **at = environ; *at; at++)

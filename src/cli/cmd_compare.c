@@ -60,7 +60,8 @@ const struct command cmd_compare = {
 	.synopsis = "REF REF...",
 	.summary = "show models or entries side by side",
 	.details = "REF is a model, REF#N its N-th entry, a run id the entry of that run. A model "
-		   "stands for\nits last entry. Only what differs is shown.\n",
+		   "stands for\nits last entry. Only what differs is shown. --root may be given "
+		   "several times.\n",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = -1,

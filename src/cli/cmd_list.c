@@ -16,11 +16,7 @@ static const struct option_spec options[] = {
 	{ "changed-only", 0, NULL, "leave out columns that say the same in every row" },
 	{ "precision", 0, "N", "digits after the point of real numbers" },
 	{ "runs", 0, NULL, "every attempt: running, failed and interrupted ones, too" },
-	{ "jsonl", 0, NULL, "JSON, one object on a line" },
-	{ "csv", 0, NULL, "comma-separated values" },
-	{ "tsv", 0, NULL, "tab-separated values" },
-	{ "markdown", 0, NULL, "a table in Markdown" },
-	{ "latex", 0, NULL, "a tabular in LaTeX" },
+	FORMAT_OPTIONS,
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -40,32 +36,6 @@ static void request_release(struct request *request)
 	column_list_release(&request->columns);
 	column_list_release(&request->keys);
 	column_list_release(&request->best);
-}
-
-static int read_format(const struct cli *cli, struct request *request, struct err *err)
-{
-	static const struct {
-		const char *name;
-		enum list_format format;
-		enum sheet_format sheet;
-	} formats[] = {
-		{ "json", LIST_JSON, SHEET_CSV },     { "jsonl", LIST_LINES, SHEET_CSV },
-		{ "csv", LIST_SHEET, SHEET_CSV },     { "tsv", LIST_SHEET, SHEET_TSV },
-		{ "latex", LIST_SHEET, SHEET_LATEX }, { "markdown", LIST_SHEET, SHEET_MARKDOWN },
-	};
-	const char *first = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		if (!option_given(&cli->options, formats[i].name))
-			continue;
-		if (first)
-			return err_set(err, ERR_USAGE, "'--%s' and '--%s' do not go together",
-				       first, formats[i].name);
-		first = formats[i].name;
-		request->page.format = formats[i].format;
-		request->page.sheet = formats[i].sheet;
-	}
-	return 0;
 }
 
 static int read_columns(const struct cli *cli, const char *name, bool is_sort,
@@ -88,7 +58,8 @@ static int request_read(const struct cli *cli, struct request *request, struct e
 	int64_t precision = -1;
 
 	request->limit = -1;
-	if (query_read(cli, 0, &request->query, err) < 0 || read_format(cli, request, err) < 0 ||
+	if (query_read(cli, 0, &request->query, err) < 0 ||
+	    format_read(cli, &request->page.format, err) < 0 ||
 	    read_columns(cli, "columns", false, &request->columns, err) < 0 ||
 	    read_columns(cli, "sort", true, &request->keys, err) < 0 ||
 	    read_columns(cli, "best", false, &request->best, err) < 0 ||
@@ -137,7 +108,7 @@ static int stream(struct cli *cli, struct request *request, struct list_page *pa
 	struct stream stream = { .page = page, .paged = paged, .left = request->limit };
 	int result;
 
-	paged->is_live = request->page.format == LIST_LINES;
+	paged->is_live = request->page.format.kind == FORMAT_LINES;
 	list_page_begin(page, paged);
 	result = listing_each(&cli->session, &request->query, print_row, &stream, err);
 	if (result == 0) {

@@ -1,197 +1,269 @@
 #include "base/base.h"
 
-#include "app/strategies.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/command.h"
+#include "cli/forgetting_page.h"
+#include "cli/format.h"
 #include "cli/pager.h"
-#include "cli/render.h"
-#include "sys/json.h"
-
-#include <math.h>
+#include "cli/strategies_page.h"
 
 static const struct option_spec options[] = {
 	{ "metric", 'm', "NAME", "only this metric (repeatable)" },
 	{ "all", 'a', NULL, "also metrics that are nested in others" },
 	{ "steps", 0, NULL, "tell apart what was trained for other numbers of steps" },
 	{ "exp", 'e', "EXP", "only this experiment" },
+	{ "filter", 'F', "EXPR", "only where EXPR holds, as for 'thhost list' (repeatable)" },
+	{ "group-by", 'g', "FIELDS",
+	  "group by these instead: 'params.lr,git.commit' (repeatable)" },
+	{ "order", 0, NULL, "only what the order of the same trainings does" },
+	{ "forgetting", 0, "METRIC", "METRIC on each data set after each training" },
+	FORMAT_OPTIONS,
 	{ NULL, 0, NULL, NULL },
 };
 
-static bool is_wanted(const struct cli *cli, const char *name)
+/* All that the command line says. */
+struct request {
+	struct strv roots;
+	struct strv pattern;
+	struct strv metrics;
+	struct strv fields;
+	struct filter **filters;
+	struct strategy_choice choice; /* borrows from the others */
+	struct format format;
+	const char *forgetting; /* the metric, or NULL */
+	bool order;
+};
+
+static void request_release(struct request *request)
 {
+	for (size_t i = 0; i < request->choice.n_filters; i++)
+		filter_free(request->filters[i]);
+	free(request->filters);
+	strv_release(&request->roots);
+	strv_release(&request->pattern);
+	strv_release(&request->metrics);
+	strv_release(&request->fields);
+}
+
+static void read_list(const struct cli *cli, const char *name, struct strv *list)
+{
+	const char *value;
 	size_t position = 0;
-	bool any = false;
-	const char *wanted;
 
-	while ((wanted = option_each(&cli->options, "metric", &position))) {
-		any = true;
-		if (strcmp(wanted, name) == 0)
-			return true;
+	while ((value = option_each(&cli->options, name, &position)))
+		strv_push(list, value);
+}
+
+/* "params.lr, git.commit" */
+static int read_fields(const struct cli *cli, struct strv *fields, struct err *err)
+{
+	const char *text;
+	size_t position = 0;
+
+	while ((text = option_each(&cli->options, "group-by", &position))) {
+		for (const char *at = text, *end; at; at = end ? end + 1 : NULL) {
+			struct str field = STR_INIT;
+			bool is_bad;
+
+			end = strchr(at, ',');
+			str_add(&field, at, end ? (size_t)(end - at) : strlen(at));
+			str_trim(&field);
+			is_bad = !field.len || strv_has(fields, field.buf);
+			strv_push_take(fields, str_detach(&field));
+			if (is_bad)
+				return err_set(err, ERR_USAGE,
+					       "option '--group-by': an empty or repeated field "
+					       "in '%s'",
+					       text);
+		}
 	}
-	return !any && (cli->json || option_given(&cli->options, "all") || !strchr(name, '.'));
-}
-
-static void number_cell(struct table *t, int digits, double value)
-{
-	char text[64] = "-";
-
-	if (isfinite(value))
-		snprintf(text, sizeof(text), "%.*g", digits, value);
-	table_cell(t, TONE_PLAIN, text);
-}
-
-static void metric_row(struct table *t, const struct strategy_metric *metric)
-{
-	struct str count = STR_INIT;
-
-	table_row(t);
-	table_cell(t, TONE_PLAIN, metric->name);
-	add_count(&count, (int64_t)metric->n);
-	table_cell(t, TONE_PLAIN, count.buf);
-	number_cell(t, 6, metric->mean);
-	number_cell(t, 3, strategy_deviation(metric));
-	table_cell(t, TONE_PLAIN, metric->best_text ? metric->best_text : "-");
-	table_cell(t, TONE_DIM, metric->best_ref ? metric->best_ref : "-");
-	str_release(&count);
-}
-
-static void add_group(const struct cli *cli, const struct strategy *group, struct str *out)
-{
-	struct table *t = table_new();
-
-	add_safe(out, group->stage);
-	str_adds(out, "  ");
-	add_strategy(out, group->text);
-	str_adds(out, "  (");
-	add_count(out, (int64_t)group->n_models);
-	str_adds(out, group->n_models == 1 ? " model)\n" : " models)\n");
-	table_column(t, "metric", ALIGN_LEFT);
-	table_column(t, "n", ALIGN_RIGHT);
-	table_column(t, "mean", ALIGN_RIGHT);
-	table_column(t, "deviation", ALIGN_RIGHT);
-	table_column(t, "best", ALIGN_RIGHT);
-	table_column(t, "of", ALIGN_LEFT);
-	for (size_t i = 0; i < group->n; i++)
-		if (is_wanted(cli, group->metrics[i]->name))
-			metric_row(t, group->metrics[i]);
-	table_print(t, "  ", out);
-	table_free(t);
-}
-
-static void real_or_null(struct jsonw *w, const char *key, double value)
-{
-	jsonw_key(w, key);
-	jsonw_real(w, value); /* null where it is not finite */
-}
-
-static void metric_as_json(struct jsonw *w, const struct strategy_metric *metric)
-{
-	jsonw_object(w);
-	jsonw_pair_string(w, "name", metric->name);
-	jsonw_pair_string(w, "goal",
-			  metric->goal == '+'	? "max"
-			  : metric->goal == '-' ? "min"
-						: NULL);
-	jsonw_pair_int(w, "n", (int64_t)metric->n);
-	real_or_null(w, "mean", metric->mean);
-	real_or_null(w, "deviation", strategy_deviation(metric));
-	jsonw_pair_raw(w, "best", metric->best_text ? metric->best_text : "null");
-	jsonw_pair_string(w, "best_ref", metric->best_ref);
-	jsonw_end(w);
-}
-
-static void as_json(const struct cli *cli, const struct strategies *all, struct str *out)
-{
-	struct jsonw w = jsonw_begin(out, 2);
-
-	jsonw_object(&w);
-	jsonw_pair_string(&w, "schema", "thhost.strategies/1");
-	jsonw_key(&w, "strategies");
-	jsonw_array(&w);
-	for (size_t i = 0; i < all->n; i++) {
-		const struct strategy *group = all->v[i];
-
-		jsonw_object(&w);
-		jsonw_pair_string(&w, "stage", group->stage);
-		jsonw_pair_string(&w, "strategy", group->text);
-		jsonw_pair_int(&w, "models", (int64_t)group->n_models);
-		jsonw_key(&w, "metrics");
-		jsonw_array(&w);
-		for (size_t k = 0; k < group->n; k++)
-			if (is_wanted(cli, group->metrics[k]->name))
-				metric_as_json(&w, group->metrics[k]);
-		jsonw_end(&w);
-		jsonw_end(&w);
-	}
-	jsonw_end(&w);
-	jsonw_pair_int(&w, "broken", (int64_t)all->n_broken);
-	jsonw_end(&w);
-	str_addch(out, '\n');
-}
-
-static void as_page(const struct cli *cli, const struct strategies *all, struct str *out)
-{
-	for (size_t i = 0; i < all->n; i++) {
-		if (i)
-			str_addch(out, '\n');
-		add_group(cli, all->v[i], out);
-	}
-	if (!all->n)
-		log_notice("no such model below '%s'", cli->session.layout.root);
-}
-
-static int choose(struct cli *cli, struct strv *pattern, struct str *exp,
-		  struct strategy_choice *choice, struct err *err)
-{
-	const char *name = option_value(&cli->options, "exp");
-
-	choice->with_steps = option_given(&cli->options, "steps");
-	if (operand(cli, 0)) {
-		if (strategy_pattern(operand(cli, 0), pattern, err) < 0)
-			return -1;
-		choice->pattern = pattern;
-	}
-	if (!name)
-		return 0;
-	if (session_layout(&cli->session, err) < 0 ||
-	    layout_find_experiment(&cli->session.layout, name, exp, err) < 0)
-		return -1;
-	choice->exp = exp->buf;
 	return 0;
+}
+
+static int read_filters(const struct cli *cli, struct request *request, struct err *err)
+{
+	const char *text;
+	size_t position = 0;
+
+	while ((text = option_each(&cli->options, "filter", &position))) {
+		struct filter *filter = filter_parse(text, clock_now(), err);
+		size_t n = request->choice.n_filters;
+
+		if (!filter)
+			return -1;
+		request->filters = xreallocarray(request->filters, n + 1, sizeof(struct filter *));
+		request->filters[n] = filter;
+		request->choice.n_filters = n + 1;
+	}
+	return 0;
+}
+
+/* Only one of these makes sense at a time. */
+static int check_ways(const struct cli *cli, struct err *err)
+{
+	static const char *const ways[] = { "group-by", "order", "forgetting" };
+	const char *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (!option_given(&cli->options, ways[i]))
+			continue;
+		if (first)
+			return err_set(err, ERR_USAGE, "'--%s' and '--%s' do not go together",
+				       first, ways[i]);
+		first = ways[i];
+	}
+	if (option_given(&cli->options, "forgetting") && option_given(&cli->options, "metric"))
+		return err_set(err, ERR_USAGE, "'--forgetting' and '--metric' do not go together");
+	return 0;
+}
+
+static int request_read(const struct cli *cli, struct request *request, struct err *err)
+{
+	struct strategy_choice *choice = &request->choice;
+
+	read_list(cli, "root", &request->roots);
+	read_list(cli, "metric", &request->metrics);
+	request->order = option_given(&cli->options, "order");
+	request->forgetting = option_value(&cli->options, "forgetting");
+	if (format_read(cli, &request->format, err) < 0 || check_ways(cli, err) < 0 ||
+	    read_fields(cli, &request->fields, err) < 0 || read_filters(cli, request, err) < 0)
+		return -1;
+	if (request->forgetting && !*request->forgetting)
+		return err_set(err, ERR_USAGE, "option '--forgetting' needs a metric");
+	if (operand(cli, 0)) {
+		if (sequence_pattern(operand(cli, 0), &request->pattern, err) < 0)
+			return -1;
+		choice->pattern = &request->pattern;
+	}
+	choice->roots = &request->roots;
+	choice->exp = option_value(&cli->options, "exp");
+	choice->with_steps = option_given(&cli->options, "steps");
+	choice->fields = request->fields.n ? &request->fields : NULL;
+	choice->filters = request->filters;
+	return 0;
+}
+
+/* That there is nothing, and fields that nothing has. */
+static void report_nothing(const struct cli *cli, const struct request *request, const char *what)
+{
+	if (request->roots.n > 1)
+		log_notice("no such %s below %zu roots", what, request->roots.n);
+	else
+		log_notice("no such %s below '%s'", what, cli->session.layout.root);
+	for (size_t i = 0; i < request->choice.n_filters; i++) {
+		const char *field;
+		size_t position = 0;
+
+		while ((field = filter_unseen(request->filters[i], &position)))
+			log_notice("none that was asked has '%s'", field);
+	}
+}
+
+static bool wants_notice(const struct request *request)
+{
+	return request->format.kind == FORMAT_TABLE || request->format.kind == FORMAT_SHEET;
+}
+
+static int show_forgetting(struct cli *cli, const struct request *request, struct str *out,
+			   size_t *n_broken, struct err *err)
+{
+	struct forgettings all = FORGETTINGS_INIT;
+	const char *metric = request->forgetting;
+	int result = forgettings_collect(&all, &cli->session, &request->choice, metric, err);
+
+	if (result == 0 && !all.n && wants_notice(request))
+		report_nothing(cli, request, "metric of two or more trainings");
+	if (result == 0 && request->format.kind == FORMAT_TABLE)
+		forgetting_as_page(&all, metric, out);
+	else if (result == 0 && request->format.kind == FORMAT_JSON)
+		forgetting_as_json(&all, metric, out);
+	else if (result == 0 && request->format.kind == FORMAT_LINES)
+		forgetting_as_lines(&all, out);
+	else if (result == 0)
+		forgetting_as_sheet(&all, metric, request->format.sheet, out);
+	*n_broken = all.n_broken;
+	forgettings_release(&all);
+	return result;
+}
+
+static void print_strategies(const struct cli *cli, const struct request *request,
+			     const struct strategies *all, const struct orders *orders,
+			     struct str *out)
+{
+	const struct strategies_page page = {
+		.all = all,
+		.orders = orders,
+		.fields = request->choice.fields,
+		.metrics = &request->metrics,
+		.with_nested = option_given(&cli->options, "all"),
+		.only_orders = request->order,
+	};
+
+	switch (request->format.kind) {
+	case FORMAT_TABLE:
+		strategies_as_page(&page, out);
+		break;
+	case FORMAT_JSON:
+		strategies_as_json(&page, out);
+		break;
+	case FORMAT_LINES:
+		strategies_as_lines(&page, out);
+		break;
+	case FORMAT_SHEET:
+		strategies_as_sheet(&page, request->format.sheet, out);
+		break;
+	}
+}
+
+static int show_strategies(struct cli *cli, const struct request *request, struct str *out,
+			   size_t *n_broken, struct err *err)
+{
+	struct strategies all = STRATEGIES_INIT;
+	struct orders orders = ORDERS_INIT;
+	int result = strategies_collect(&all, &cli->session, &request->choice, err);
+
+	if (result == 0) {
+		orders_find(&orders, &all);
+		if (!all.n && wants_notice(request))
+			report_nothing(cli, request, "model");
+		else if (request->order && !orders.n && wants_notice(request))
+			report_nothing(cli, request, "trainings in two orders");
+		print_strategies(cli, request, &all, &orders, out);
+	}
+	*n_broken = all.n_broken;
+	orders_release(&orders);
+	strategies_release(&all);
+	return result;
 }
 
 static int run_strategies(struct cli *cli, struct err *err)
 {
-	struct strategies all = STRATEGIES_INIT;
-	struct strategy_choice choice = { .pattern = NULL };
-	struct strv pattern = STRV_INIT;
-	struct str exp = STR_INIT;
+	struct request request = { .forgetting = NULL };
 	struct str out = STR_INIT;
-	int result = choose(cli, &pattern, &exp, &choice, err);
+	size_t n_broken = 0;
+	int result = request_read(cli, &request, err);
 
+	if (result == 0 && request.forgetting)
+		result = show_forgetting(cli, &request, &out, &n_broken, err);
+	else if (result == 0)
+		result = show_strategies(cli, &request, &out, &n_broken, err);
 	if (result == 0)
-		result = strategies_collect(&all, &cli->session, &choice, err);
-	if (result == 0) {
-		if (cli->json)
-			as_json(cli, &all, &out);
-		else
-			as_page(cli, &all, &out);
-		result = print_paged(&out, &cli->session.conf) < 0 || all.n_broken ? 1 : 0;
-	}
-	strategies_release(&all);
-	strv_release(&pattern);
-	str_release(&exp);
+		result = print_paged(&out, &cli->session.conf) < 0 || n_broken ? 1 : 0;
+	request_release(&request);
 	str_release(&out);
 	return result;
 }
 
 const struct command cmd_strategies = {
 	.name = "strategies",
-	.synopsis = "[PATTERN]",
+	.synopsis = "[PATTERN] [-g FIELDS | --order | --forgetting METRIC]",
 	.summary = "group models by the sequence of data sets they were trained on",
 	.details =
 		"PATTERN is for instance 'hrds > *': '*' stands for any number of trainings, '?' "
-		"for one.\nA record that cannot be read is named; the exit status is then 1.\n",
+		"for one.\n--root may be given several times. A record that cannot be read is "
+		"named; the exit\nstatus is then 1.\n",
 	.options = options,
 	.max_operands = 1,
 	.run = run_strategies,

@@ -23,7 +23,7 @@ struct grid {
 
 static bool is_table(const struct grid *grid)
 {
-	return grid->spec->format == LIST_TABLE;
+	return grid->spec->format.kind == FORMAT_TABLE;
 }
 
 /* ---- columns ---- */
@@ -351,7 +351,7 @@ static void add_sheet_row(struct grid *grid, const struct ranked *row, struct sh
 
 void grid_sheet(struct grid *grid, struct ranking *rows, struct paged *paged)
 {
-	struct sheet *sheet = sheet_new(grid->spec->sheet);
+	struct sheet *sheet = sheet_new(grid->spec->format.sheet);
 
 	settle(grid, rows);
 	for (size_t i = 0; i < grid->columns.n; i++)

@@ -19,8 +19,8 @@ struct list_page {
 
 static bool has_grid(const struct list_spec *spec)
 {
-	return spec->format == LIST_SHEET ||
-	       (spec->format == LIST_TABLE &&
+	return spec->format.kind == FORMAT_SHEET ||
+	       (spec->format.kind == FORMAT_TABLE &&
 		(spec->columns->n || spec->runs || spec->changed_only));
 }
 
@@ -43,7 +43,7 @@ void list_page_free(struct list_page *page)
 
 bool list_page_streams(const struct list_page *page)
 {
-	return page->spec->format == LIST_JSON || page->spec->format == LIST_LINES;
+	return page->spec->format.kind == FORMAT_JSON || page->spec->format.kind == FORMAT_LINES;
 }
 
 static void pack_json(const struct list_page *page, const struct listing_row *row, struct str *out)
@@ -80,8 +80,8 @@ void list_page_begin(struct list_page *page, struct paged *paged)
 {
 	struct jsonw *w = &page->json;
 
-	*w = jsonw_begin(&paged->out, page->spec->format == LIST_JSON ? 2 : 0);
-	if (page->spec->format != LIST_JSON)
+	*w = jsonw_begin(&paged->out, page->spec->format.kind == FORMAT_JSON ? 2 : 0);
+	if (page->spec->format.kind != FORMAT_JSON)
 		return;
 	jsonw_object(w);
 	jsonw_pair_string(w, "schema", "thhost.list/1");
@@ -91,7 +91,7 @@ void list_page_begin(struct list_page *page, struct paged *paged)
 
 static void end_row(struct list_page *page, struct paged *paged)
 {
-	if (page->spec->format == LIST_LINES)
+	if (page->spec->format.kind == FORMAT_LINES)
 		str_addch(&paged->out, '\n');
 	paged_line(paged);
 }
@@ -104,7 +104,7 @@ void list_page_row(struct list_page *page, const struct listing_row *row, struct
 
 void list_page_end(struct list_page *page, struct paged *paged)
 {
-	if (page->spec->format != LIST_JSON)
+	if (page->spec->format.kind != FORMAT_JSON)
 		return;
 	jsonw_end(&page->json);
 	jsonw_end(&page->json);
@@ -130,7 +130,7 @@ void list_page_print(struct list_page *page, struct ranking *rows, struct paged 
 		print_json(page, rows, paged);
 	else if (!page->grid)
 		list_models_print(rows, paged);
-	else if (page->spec->format == LIST_TABLE)
+	else if (page->spec->format.kind == FORMAT_TABLE)
 		grid_table(page->grid, rows, paged);
 	else
 		grid_sheet(page->grid, rows, paged);

@@ -17,13 +17,10 @@
 #include "app/listing.h"
 #include "app/ranking.h"
 #include "cli/pager.h"
-#include "cli/sheet.h"
-
-enum list_format { LIST_TABLE, LIST_JSON, LIST_LINES, LIST_SHEET };
+#include "cli/format.h"
 
 struct list_spec {
-	enum list_format format;
-	enum sheet_format sheet;	   /* of LIST_SHEET */
+	struct format format;
 	const struct column_list *columns; /* none: what is usual for the format */
 	const struct column_spec *best;	   /* the metric that was asked for, or NULL */
 	bool runs;
