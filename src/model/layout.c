@@ -346,24 +346,28 @@ static int has_no_experiment(const struct layout *layout, struct err *err)
 	return has_none < 0 ? err_prefix(err, "'%s'", layout->root) : has_none;
 }
 
-/* The experiment that 'exp' means; 'is_first': there is none at all, and the first may be made. */
+/*
+ * The experiment that 'exp' means; 'is_first': there is none at all, and the first may be made. One
+ * that another process makes between the two looks is found by a third.
+ */
 static int find_or_first(struct layout *layout, const char *exp, struct str *name, bool *is_first,
 			 struct err *err)
 {
 	struct err absent = ERR_INIT;
+	int has_none;
 
 	*is_first = false;
 	if (layout_find_experiment(layout, exp, name, &absent) == 0)
 		return 0;
-	if (!exp && absent.code == ERR_NOT_FOUND) {
-		int has_none = has_no_experiment(layout, err);
-
-		*is_first = has_none > 0;
-		if (has_none != 0)
-			return has_none < 0 ? -1 : 0;
+	if (exp || absent.code != ERR_NOT_FOUND) {
+		*err = absent;
+		return -1;
 	}
-	*err = absent;
-	return -1;
+	has_none = has_no_experiment(layout, err);
+	if (has_none == 0)
+		return layout_find_experiment(layout, exp, name, err);
+	*is_first = has_none > 0;
+	return has_none < 0 ? -1 : 0;
 }
 
 /* Many that start at once in an empty root agree on one. What is made before the lock file goes is

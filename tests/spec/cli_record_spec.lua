@@ -1,6 +1,8 @@
 --- `thhost record`: what is written, and what is refused.
 local cjson = require "cjson"
 local cli = require "support.cli"
+local runs = require "support.runs"
+local storage = require "support.storage"
 local tree = require "support.tree"
 
 local DESIGN = require "support.design"
@@ -307,6 +309,33 @@ describe("the first records of an empty root", function()
 		assert.matches("^current\nexp_%d+_%d+$", cli.shell("ls -A " .. t.root))
 		t:close()
 	end)
+
+	-- Each look reads the directory to its end: the second, fourth, ... call.
+	for look = 1, 5 do
+		it("find the experiment that is made after look " .. look, function()
+			if storage.is_asan or storage.skip_without(storage.has_strace, "strace") then
+				return pending("needs strace, without a sanitizer")
+			end
+			local t = tree.bare()
+			cli.shell("mkdir " .. t.root)
+			assert(os.execute(([[cd %s && { HOME=%s/home strace -qq -f -o trace -P %s/artifact \
+				-e trace=getdents64 -e inject=getdents64:signal=STOP:when=%d \
+				%s record stage1 -d late --steps 1 -m f1=1 -q </dev/null >out 2>&1; echo $? >status; } &]])
+				:format(t.dir, t.dir, t.dir, 2 * look, cli.quote(cli.thhost))))
+			local pid = cli.wait_for("the stop", function()
+				return (cli.read(t.dir .. "/trace") or ""):match("(%d+) +%-%-%- stopped by SIGSTOP")
+			end)
+			t:record("early")
+			runs.kill("CONT", pid)
+			local status = cli.wait_for("the end", function()
+				return tonumber(cli.read(t.dir .. "/status") or "")
+			end)
+			assert.are.equal("", cli.read(t.dir .. "/out"))
+			assert.are.equal(0, status)
+			assert.are.equal(2, #t:json({ "list" }).models)
+			t:close()
+		end)
+	end
 end)
 
 describe("twenty writers at a time", function()
