@@ -338,7 +338,7 @@ describe("the generic stage", function()
 			end)
 		end
 
-		for _, other in ipairs({ "stage5", "stage12", "stage", "finetune", "st" }) do
+		for _, other in ipairs({ "stage5", "stage12", "stage", "finetune", "st", "stxxe1", "staeg12" }) do
 			it("where " .. other .. " is a stage of its own", function()
 				t:ok({ "record", other, "-d", "d", "--steps", "1" }, env)
 				assert.are.equal(other, t:info(other .. "_d").model_name)
@@ -361,6 +361,22 @@ describe("the generic stage", function()
 		local info = t:info("finetune_wiki")
 		assert.are.equal("wiki_model", info.model_name)
 		assert.are.equal(1, info.training_history[1].metrics.mine)
+	end)
+
+	it("is not taken for a slip of a short name", function()
+		cli.shell("mkdir " .. t.dir .. "/plugins")
+		cli.write(t.dir .. "/plugins/mlm.lua", [[return { api = 1, kind = "stage", name = "mlm",
+			version = "1.0.0", summary = "s", dir = "mlm", model_name = "mlm" }]])
+		t:ok({ "record", "mlms", "-d", "d", "--steps", "1" }, { env = { THHOST_PLUGINS = t.dir .. "/plugins" } })
+		assert.are.equal("mlms", t:info("mlms_d").model_name)
+	end)
+
+	it("is missing where thhost has lost its plugins, which is said", function()
+		cli.shell(("mkdir %s/bin && cp %s %s/bin"):format(t.dir, cli.quote(cli.thhost), t.dir))
+		local result = t:run({ "record", "finetune", "-d", "d", "--steps", "1" },
+			{ program = t.dir .. "/bin/thhost" })
+		assert.are.equal(3, result.status)
+		assert.matches("unknown stage 'finetune'\nhint: no stage plugin was found", result.err, 1, true)
 	end)
 
 	it("is a plugin like others to list, show and check", function()

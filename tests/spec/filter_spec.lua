@@ -9,7 +9,7 @@ local RECORD = [[{"model_name": "m", "stage": "stage1", "final_checkpoint": "che
 {"dataset": "hrdh", "steps": 5, "epochs": null, "run_id": "0197",
 	"metrics": {"f1": 0.85, "val.loss": 0.25, "per_class": {"title": 0.5}, "bad": NaN, "top": Infinity,
 		"big": 9007199254740993, "macro f1": 0.1},
-	"hyperparams": {"lr": 2e-5, "warmup": "1e-3", "layers": [1, 2], "fp16": true, "name": "x"},
+	"hyperparams": {"lr": 2e-5, "warmup": "1e-3", "layers": [1, 2], "fp16": true, "name": "x", "empty": ""},
 	"git": {"dirty": false, "commit": "abc"}, "environment": {"gpu": ["A100", "H100"]},
 	"tags": ["paper", "best"],
 	"start_time": "2025-12-11T10:00:00Z", "end_time": "2025-12-11T12:00:00Z"}]}]]
@@ -45,6 +45,43 @@ describe("filter: a field", function()
 	end
 end)
 
+describe("filter: what is not there", function()
+	local EMPTY = '{"model_name": "m", "stage": "stage1", "total_steps": 0, "training_history": []}'
+
+	for _, name in ipairs { "tags.x", "metrics.f1", "datasets.d", "dataset", "started", "base_model", "updated" } do
+		it("in a record without a training: " .. name, function()
+			assert.is_nil((filter.field(EMPTY, name)))
+		end)
+	end
+
+	for _, name in ipairs { "tags.x", "metrics.f1", "datasets", "datasets.d", "total_steps", "stage", "trainings" } do
+		it("where there is no record: " .. name, function()
+			assert.is_nil((filter.field(nil, name)))
+		end)
+	end
+
+	it("is not what is too large: steps are cut at the greatest integer", function()
+		local entry = '{"dataset": "d", "steps": 9000000000000000000}'
+		assert.equal("9223372036854775807", (filter.field(('{"model_name": "m", "stage": "s", "total_steps": 1, '
+			.. '"training_history": [%s, %s]}'):format(entry, entry), "datasets.d")))
+	end)
+end)
+
+describe("filter: the order of values", function()
+	-- Each is less than the next, whatever kind the two are of.
+	local ORDER = { "datasets.hrdh", "datasets.hrds", "metrics.top", "started", "dataset", "stage", "git.dirty",
+		"params.fp16", "env.gpu", "params.layers", "metrics.bad", "metrics.none" }
+
+	it("is one order of all kinds", function()
+		for i, a in ipairs(ORDER) do
+			for k, b in ipairs(ORDER) do
+				local sign = i < k and -1 or i > k and 1 or 0
+				assert.equal(sign, filter.compare(RECORD, a, b), a .. " and " .. b)
+			end
+		end
+	end)
+end)
+
 describe("filter: an expression", function()
 	for _, expression in ipairs {
 		"metrics.f1 > 0.8 and dataset = \"hrdh\" and not git.dirty",
@@ -62,7 +99,7 @@ describe("filter: an expression", function()
 		"not steps = 1 and not steps = 2", "params.name = 'x'", [[params.name != "it's"]],
 		[[params.name != 'it\'s']], "started > '2025-12-10'", "started >= '2025-12-11'",
 		"started = '2025-12-11T18:00:00+08:00'", "started = '2025-12'", "started < '2025-12-12'",
-		"metrics.per_class", "params.layers", "not not f1", "\tsteps\n=\r5 ",
+		"metrics.per_class", "params.layers", "not not f1", "dataset", "not params.empty", "\tsteps\n=\r5 ",
 	} do
 		it("holds: " .. expression, function()
 			assert.is_true(ask(expression))
@@ -117,6 +154,11 @@ describe("filter: a fault", function()
 		["f1 is not 1"] = "column 11: expected 'undefined', not '1'",
 		["f1 not 1"] = "column 8: expected 'in' or 'contains' after 'not', not '1'",
 		["and f1"] = "column 1: expected a field",
+		["f1 is 'x"] = "column 7: the quote ' is not closed",
+		["f1 is not 'x"] = "column 11: the quote ' is not closed",
+		["f1 not 'x"] = "column 8: the quote ' is not closed",
+		["f1 and 'x"] = "column 8: the quote ' is not closed",
+		["f1 or 'x"] = "column 7: the quote ' is not closed",
 		["é = 'x' & f1"] = "column 9: expected a field, a value or an operator, not '&'",
 		["dataset = 'x"] = "column 11: the quote ' is not closed",
 		["`f1 > 1"] = "column 1: the quote ` is not closed",
@@ -184,8 +226,8 @@ describe("filter: a time in words", function()
 
 	for _, text in ipairs { "", " ", "soon", "last", "last days", "last 3", "last x days", "this",
 		"this 2 days", "2025-13", "2025-02-30", "25", "before", "since soon", "3 days", "between today",
-		"today to", "to today", "last 100001 days", "last -1 days", "between today to now",
-		"2025-12-1", "last 3 dayss" } do
+		"today to", "to today", "x days ago", "today to soon", "between soon and today",
+		"last 100001 days", "last -1 days", "between today to now", "2025-12-1", "last 3 dayss" } do
 		it("is not '" .. text .. "'", function()
 			local ok, message, code = filter.when(text, now)
 			assert.is_nil(ok)

@@ -192,6 +192,7 @@ describe("path: patterns", function()
 		{ "away", {} },
 		{ ".git/*.log", { ".git/x.log" } },
 		{ "*[a-z]*", {} },
+		{ ".", {} },
 	}
 	for _, case in ipairs(cases) do
 		it(("expands %s"):format(case[1]), function()
@@ -205,6 +206,15 @@ describe("path: patterns", function()
 		end
 		assert.equal("invalid", select(3, path.glob(dir, "*/*/*.log", 3)))
 		assert.equal(4, #path.glob(dir, "*/*/*.log", 4))
+	end)
+
+	it("gives up where too much would have to be looked at", function()
+		storage.shell("cd %s && mkdir wide && cd wide && mkdir one && cd one && seq 400 | xargs touch "
+			.. "&& cd .. && for i in $(seq 300); do ln -s one l$i; done", dir)
+		assert.equal(300, #path.glob(dir, "wide/l*/400", 1000))
+		local _, message, code = path.glob(dir, "wide/l*/*", 1000)
+		assert.equal("invalid", code)
+		assert.matches("more than 100000 names", message)
 	end)
 
 	it("is quick with many stars", function()

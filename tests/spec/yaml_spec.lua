@@ -132,6 +132,16 @@ describe("yaml", function()
 			select(2, conf.yaml(table.concat(lines, "\n") .. "\n")))
 	end)
 
+	it("stops where aliases would nest too deeply", function()
+		local function nested(n, inner)
+			return ("["):rep(n) .. inner .. ("]"):rep(n)
+		end
+		local text = ("a: &a %s\nb: %s\n"):format(nested(30, "x"), nested(30, "*a"))
+		assert.matches('%[%["x"%]%]', conf.yaml(text))
+		text = ("a: &a %s\nb: &b %s\nc: %s\n"):format(nested(30, "x"), nested(30, "*a"), nested(30, "*b"))
+		assert.matches("nested too deeply", select(2, conf.yaml(text)))
+	end)
+
 	it("stops where keys would", function()
 		local key = "&a [" .. ("x,"):rep(1000) .. "x]"
 		local lines = { "? " .. key .. "\n: 0" }

@@ -181,6 +181,8 @@ return {
 	{ name = "opens beneath a directory", once = true, ready = tree,
 		act = function(dir) return file.open_beneath(dir, "exp_1/stage1_d") end },
 	{ name = "expands a pattern", once = true, ready = tree, act = function(dir) return file.glob(dir, "exp_?/*/x/") end },
+	{ name = "expands a pattern for any depth", once = true, ready = tree,
+		act = function(dir) return file.glob(dir, "**/stage1_d/*") end },
 	{ name = "sweeps", may_leave = true, ready = function(dir) storage.write(dir .. "/.f.tmp.0123456789abcdef", "") end,
 		act = function(dir) return file.sweep(dir, "f", 0) end },
 	{ name = "sweeps what a crash has left", may_leave = true, ready = crashed, fine = old_is_somewhere,
@@ -230,6 +232,10 @@ return {
 	{ name = "takes an entry from the spool", ready = spooled,
 		act = function(dir) return store.unspool(assert(store.spool_list(dir))[1]) end },
 	{ name = "makes a root", ready = none, act = function(dir) return layout.make_root(dir .. "/a/b") end },
+	{ name = "plans a root", ready = none, act = function(dir)
+		unit.conf.setenv("TMPDIR", dir)
+		return layout.plan(dir .. "/a")
+	end },
 	{ name = "makes an experiment", ready = tree, act = on_tree(function(t) return t:new() end) },
 	{ name = "finds the experiment in use", once = true, ready = tree, act = on_tree(function(t) return t:find() end) },
 	{ name = "uses an experiment", ready = tree, act = on_tree(function(t) return t:use("exp_2") end) },

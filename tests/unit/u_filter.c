@@ -41,13 +41,17 @@ static struct arena *push_arena(lua_State *L)
 	return arena;
 }
 
-/* The record at index 1, asked about its last training. */
+/* The record at index 1, asked about its last training; nil: a directory without one. */
 static int open_subject(lua_State *L, struct arena *arena, struct subject *subject, struct err *err)
 {
-	size_t len;
-	const char *text = luaL_checklstring(L, 1, &len);
+	size_t len = 0;
+	const char *text = luaL_optlstring(L, 1, NULL, &len);
 	struct info *info = &arena->info;
 
+	if (!text) {
+		*subject = (struct subject){ .entry = JSON_NONE, .ref = "exp_1/stage1_hrds" };
+		return 0;
+	}
 	if (info_open(info, "record", text, len, err) < 0)
 		return -1;
 	*subject = (struct subject){ .info = info,
@@ -114,6 +118,24 @@ static int filter_field(lua_State *L)
 	return 1;
 }
 
+/* [-0, +1..3, m] compare(record, name, other): -1, 0 or 1, the order of the two fields' values */
+static int filter_compare(lua_State *L)
+{
+	struct arena *arena = push_arena(L);
+	struct arena *other = push_arena(L);
+	struct subject subject;
+	struct err err = ERR_INIT;
+	int order;
+
+	if (open_subject(L, arena, &subject, &err) < 0)
+		return unit_fail(L, &err);
+	field_read(&subject, luaL_checkstring(L, 2), &arena->value);
+	field_read(&subject, luaL_checkstring(L, 3), &other->value);
+	order = value_compare(&arena->value, &other->value);
+	lua_pushinteger(L, (order > 0) - (order < 0));
+	return 1;
+}
+
 /* [-0, +2..3, m] when(text, now): from, to; or nil, message, code */
 static int filter_when(lua_State *L)
 {
@@ -141,9 +163,15 @@ static int filter_goal(lua_State *L)
 /* [-0, +1, m] */
 void unit_filter(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "parse", filter_check }, { "matches", filter_ask },
-					      { "field", filter_field }, { "when", filter_when },
-					      { "goal", filter_goal },	 { NULL, NULL } };
+	static const luaL_Reg functions[] = {
+		{ "parse", filter_check },
+		{ "matches", filter_ask },
+		{ "field", filter_field },
+		{ "compare", filter_compare },
+		{ "when", filter_when },
+		{ "goal", filter_goal },
+		{ NULL, NULL },
+	};
 
 	luaL_newlib(L, functions);
 }

@@ -60,6 +60,20 @@ static int open_layout(lua_State *L)
 	return layout_open(&self->layout, root, &map, &err) < 0 ? unit_fail(L, &err) : 1;
 }
 
+/* [-0, +1..3, v] plan(root): true; the root is not made */
+static int plan_root(lua_State *L)
+{
+	static const struct stage_map nothing = { .v = NULL, .n = 0 };
+	struct layout layout;
+	struct err err = ERR_INIT;
+
+	if (layout_plan(&layout, luaL_checkstring(L, 1), &nothing, &err) < 0)
+		return unit_fail(L, &err);
+	layout_close(&layout);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
 /* [-0, +0, -] */
 static int close_layout(lua_State *L)
 {
@@ -360,6 +374,7 @@ void unit_layout(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "open", open_layout },
 		{ "make_root", make_root },
+		{ "plan", plan_root },
 		{ NULL, NULL },
 	};
 
