@@ -9,6 +9,7 @@ local unit = require "unit"
 local TIER = "memory"
 local STAGE = "exp_1/tiny_d"
 local RECORD = STAGE .. "/" .. storage.RECORD
+local OTHER = "exp_1/tiny_e"
 
 -- How often memory runs out in each process of each command, by form.
 local SAMPLE = tonumber(os.getenv("SAMPLE")) or not torture.is_long and 6 or nil
@@ -49,7 +50,8 @@ local function flaw_of_talk(result)
 	if result.status > 128 then
 		return "a signal"
 	end
-	return result.status ~= 0 and result.err == "" and "failed without a word" or nil
+	local has_said = result.err ~= "" or result.out ~= "" -- 'verify' prints what it finds
+	return result.status ~= 0 and not has_said and "failed without a word" or nil
 end
 
 --- A command, and what must hold after memory ran out in it.
@@ -58,10 +60,12 @@ end
 ---@field args string[]
 ---@field roles integer[]
 ---@field appends boolean the record gets an entry
+---@field reads? boolean it changes nothing, and what it says is the whole answer or an error
 ---@field mend? string[] the next command, which succeeds; default: 'args'
 ---@field again? string[] 'args' said once more, where that takes another word
 ---@field before? string name of the tree to begin with; default: "pristine"
 ---@field settle? fun() wait for what still goes on
+---@field has_killer? boolean it may end by SIGKILL
 ---@field finally? fun(t: support.Tree, result: support.Result): string|nil flaw
 
 local function flaw_of_record(case, old, now, status)
@@ -94,31 +98,85 @@ local function reset(t, case)
 		case.before or "pristine"))
 end
 
---- One shot; the flaw or nil, and whether an allocation failed at all.
-local function shoot(t, program, case, plan)
+--- Everything below the root, as the disk knows it: what is written to is another.
+local function state_of(t)
+	return cli.shell(("find %s -printf '%%p %%y %%i %%s %%T@ %%C@\\n' | sort"):format(quote(t.root)))
+end
+
+--- What it printed, but for the time that has gone by.
+local function answer(result)
+	return (result.out:gsub("%d+ %l+ ago", "N ago"))
+end
+
+--- How a command is run while memory is short: what came of it, and whether there was too little.
+---@alias memory.Way fun(): support.Result, boolean
+
+--- A command that only reads, in the tree that is there: the usual answer, or an error and no more.
+---@param way memory.Way
+---@param usual? support.Result nil: this is the usual run
+local function shoot_reader(t, _, way, usual)
+	local before = state_of(t)
+	local result, failed = way()
+	local flaw = flaw_of_talk(result)
+	if not flaw and before ~= state_of(t) then
+		flaw = "something has changed on the disk"
+	elseif not flaw and usual and result.status == usual.status and answer(result) ~= answer(usual) then
+		flaw = "another answer than usual, and the usual status: " .. result.out
+	elseif not flaw and usual and result.status ~= usual.status then
+		local said = result.err .. result.out
+		flaw = not said:find("memory", 1, true) and "does not say that memory is short: " .. said or nil
+	end
+	return flaw, failed, result
+end
+
+--- One shot; the flaw or nil, whether there was too little memory at all, and the result.
+---@param way memory.Way
+local function shoot(t, case, way)
 	reset(t, case)
 	local old = read(t, RECORD)
-	program:arm(plan)
-	local result = t:run(case.args, { program = program.path, env = program.env })
-	local _, failed = program:counts()
+	local result, failed = way()
 	if case.settle then
 		case.settle()
 	end
-	return flaw_of_talk(result)
+	local is_killed = case.has_killer and result.status == 128 + 9
+	return not is_killed and flaw_of_talk(result)
 		or flaw_of_record(case, old, read(t, RECORD), result.status)
 		or flaw_afterwards(t, case)
-		or case.finally and case.finally(t, result), failed > 0, result
+		or case.finally and case.finally(t, result), failed, result
+end
+
+--- By the program, of whose allocations one fails.
+---@return memory.Way
+local function failing(t, program, case, plan)
+	return function()
+		program:arm(plan)
+		local result = t:run(case.args, { program = program.path, env = program.env })
+		return result, select(2, program:counts()) > 0
+	end
+end
+
+--- Behind a prefix that sets a limit.
+---@param usual integer the status where there is enough
+---@return memory.Way
+local function limited(t, program, case, prefix, usual)
+	return function()
+		local result = t:run(case.args, { program = program.path, prefix = prefix })
+		return result, result.status ~= usual
+	end
 end
 
 local function sweep(t, program, case)
 	local shots, flaws = 0, {}
+	local try = case.reads and shoot_reader or shoot
+	reset(t, case)
 	for _, role in ipairs(case.roles) do
-		shoot(t, program, case, { role = role, at = 0, for_ever = false })
+		local _, _, usual = try(t, case, failing(t, program, case, { role = role, at = 0, for_ever = false }))
+		assert(usual.status == 0, usual.err)
 		local total = program:counts()[role]
 		for _, at in ipairs(oom.numbers(total, SAMPLE)) do
 			for _, for_ever in ipairs { false, true } do
 				local plan = { role = role, at = at, for_ever = for_ever }
-				local flaw, failed, result = shoot(t, program, case, plan)
+				local flaw, failed, result = try(t, case, failing(t, program, case, plan), usual)
 				shots = shots + (failed and 1 or 0)
 				if flaw then
 					flaws[#flaws + 1] = ("%s, role %d, allocation %d of %d%s (status %d): %s"):format(case.name,
@@ -185,6 +243,45 @@ local function make_broken(t)
 		:format(quote(t.dir), STAGE))
 end
 
+--- A tree where 'repair' puts in what the spool holds and brings back a damaged record.
+local function make_wrecked(t)
+	local good = read(t, RECORD)
+	local function damage(text)
+		cli.write(t.root .. "/" .. RECORD, text)
+		cli.shell(("touch -d '1 hour ago' %s/%s"):format(quote(t.root), RECORD)) -- nobody is writing it
+	end
+	damage("{")
+	local waits = t:run { "record", "tiny", "-d", "d", "--steps", "20" }
+	assert(waits.status == 7, waits.err)
+	cli.write(t.root .. "/" .. RECORD, good)
+	for _ = 1, 2 do
+		t:ok { "record", "tiny", "-d", "e", "--steps", "10" }
+	end
+	cli.shell(("cd %s/%s && printf '{' >%s && touch -d '1 hour ago' %s"):format(quote(t.root), OTHER,
+		storage.RECORD, storage.RECORD))
+	cli.shell(("cd %s && mv artifact wrecked && cp -a pristine artifact"):format(quote(t.dir)))
+end
+
+--- The other record is what its backup was.
+local function flaw_of_wreck(t)
+	local now = read(t, OTHER .. "/" .. storage.RECORD)
+	local bak = cli.read(("%s/wrecked/%s/.%s.bak"):format(t.dir, OTHER, storage.RECORD))
+	return now ~= bak and "the damaged record is not what its backup was" or nil
+end
+
+--- A tree with something to ask: two experiments, parents, goals, a stage without a plugin.
+local function make_rich(t)
+	t:ok { "record", "tiny", "-d", "d", "--steps", "30", "-m", "f1=0.75", "-p", "lr=0.001", "--tag", "kept",
+		"--note", "a note" }
+	t:ok { "record", "tiny", "-d", "e", "--steps", "40", "-m", "f1=0.5", "-m", "loss=1e-3", "--base-model", "tiny_d" }
+	t:ok { "record", "other", "-d", "e", "--generic", "--steps", "50", "-m", "f1=0.25", "--base-model", "tiny_e" }
+	t:ok { "exp", "new", "exp_2" }
+	t:ok { "record", "tiny", "-d", "f", "-e", "exp_2", "--steps", "5", "--start-time", "2026-01-02T03:04:05Z",
+		"--end-time", "2026-01-02T04:04:05Z" }
+	t:ok { "exp", "use", "exp_1" }
+	cli.shell(("cd %s && mv artifact rich && cp -a pristine artifact"):format(quote(t.dir)))
+end
+
 local all = { oom.roles.main, oom.roles.worker }
 local from = { "record", "tiny", "-d", "d", "--from", "out" }
 
@@ -201,12 +298,29 @@ local cases = {
 		finally = function(t)
 			return newest(t).state ~= "recorded" and "the run is " .. newest(t).state or nil
 		end },
-	{ name = "list", args = { "list" }, roles = all },
-	{ name = "list -F", args = { "list", "-F", "steps > 0 or datasets contains 'd'", "--csv", "-c",
-		"ref,max steps", "--sort=-steps" }, roles = all },
-	{ name = "show", args = { "show", "tiny_d" }, roles = all },
-	{ name = "verify", args = { "verify" }, roles = all },
+	{ name = "repair of a wreck", args = { "repair" }, roles = all, appends = true, before = "wrecked",
+		finally = flaw_of_wreck },
 }
+
+-- What only reads. Where it asks a worker, that does nothing that it does not do for 'record'.
+for _, args in ipairs {
+	{ "list" },
+	{ "list", "--json" },
+	{ "list", "-F", "(steps > 0 or datasets contains 'd') and not f1 = 3", "--csv", "-c", "ref,max steps,f1",
+		"--sort=-steps" },
+	{ "show", "tiny_d" },
+	{ "show", "--json", "tiny_d" },
+	{ "verify" },
+	{ "verify", "--json" },
+	{ "best", "f1" },
+	{ "compare", "tiny_d", "tiny_e" },
+	{ "lineage", "other_e" },
+	{ "strategies" },
+	{ "exp", "status" },
+} do
+	local name = table.concat(args, " ", 1, math.min(#args, 2))
+	cases[#cases + 1] = { name = name, args = args, roles = { oom.roles.main }, reads = true, before = "rich" }
+end
 
 -- A worker that does its work some thousand times over.
 local PATIENT = { THHOST_PLUGIN_TIME_LIMIT = "600000", THHOST_PLUGIN_LOAD_LIMIT = "60000",
@@ -233,31 +347,35 @@ local lua_cases = {
 
 -- Limits as a user or a cluster sets them ------------------------------------------------------
 
-local RECORD_PLAINLY = { name = "record", args = { "record", "tiny", "-d", "d", "--steps", "10" }, appends = true }
+--- The case of that name.
+local function case_of(name)
+	for _, case in ipairs(cases) do
+		if case.name == name then
+			return case
+		end
+	end
+	error("no case " .. name)
+end
 
---- The smallest address space, in KiB, within which the command succeeds.
-local function least_space(t, program, args)
+--- The smallest address space, in KiB, within which the command ends with its usual status, and that.
+local function least_space(t, program, case)
+	reset(t, case)
+	local usual = t:run(case.args).status
 	local low, high = 256, 1 << 20
 	while high - low > 256 do
 		local middle = (low + high) // 2
-		local result = t:run(args, { program = program.path, prefix = ("prlimit --as=%d"):format(middle << 10) })
-		if result.status == 0 then
+		if case.appends then
+			reset(t, case)
+		end
+		local result = t:run(case.args, { program = program.path,
+			prefix = ("prlimit --as=%d"):format(middle << 10) })
+		if result.status == usual then
 			high = middle
 		else
 			low = middle
 		end
 	end
-	return high
-end
-
---- The flaw or nil after the command ran behind 'prefix', and its status.
-local function shoot_limited(t, program, case, prefix)
-	reset(t, case)
-	local old = read(t, RECORD)
-	local result = t:run(case.args, { program = program.path, prefix = prefix })
-	local flaw = result.status ~= 128 + 9 and flaw_of_talk(result)
-	return flaw or flaw_of_record(case, old, read(t, RECORD), result.status) or flaw_afterwards(t, case),
-		result.status
+	return high, usual
 end
 
 --- A tree whose record takes 'mib' MiB: many copies of its first entry.
@@ -296,6 +414,9 @@ describe("memory", function()
 		end
 		cli.shell(("cp -a %s %s/pristine"):format(quote(t.root), quote(t.dir)))
 		make_broken(t)
+		make_wrecked(t)
+		make_rich(t)
+		make_large(t, 8)
 		make_inputs(t.dir .. "/every")
 	end)
 
@@ -328,37 +449,44 @@ describe("memory", function()
 		end
 	end
 
-	it("is limited with ulimit -v", function()
-		local program <close> = oom.plain()
-		local least = least_space(t, program, { "version" })
-		local enough = least_space(t, program, RECORD_PLAINLY.args)
-		local count, flaws, failed = torture.scale(20, 1000), {}, 0
-		for i = 1, count do
-			local kib = least + (enough - least) * i // count
-			local flaw, status = shoot_limited(t, program, RECORD_PLAINLY, ("prlimit --as=%d"):format(kib << 10))
-			failed = failed + (status ~= 0 and 1 or 0)
-			flaws[#flaws + 1] = flaw and ("%d KiB (status %d): %s"):format(kib, status, flaw)
-		end
-		torture.figure(TIER, "address spaces too small to append in", failed, #flaws)
-		assert(failed > 0 and #flaws == 0, table.concat(flaws, "\n"))
-	end)
+	-- A reader of a small tree needs hardly more than a program that does nothing.
+	for name, before in pairs { record = "pristine", repair = "broken", list = "large", ["show --json"] = "large",
+		verify = "large" } do
+		it(("is limited with ulimit -v in '%s'"):format(name), function()
+			local program <close> = oom.plain()
+			local case = setmetatable({ before = before }, { __index = case_of(name) })
+			local try = case.reads and shoot_reader or shoot
+			local least = least_space(t, program, { args = { "version" } })
+			local enough, status = least_space(t, program, case)
+			local usual = case.reads and t:run(case.args) or nil
+			local count, flaws, failed = torture.scale(20, name == "record" and 1000 or 250), {}, 0
+			for i = 1, count do
+				local kib = least + (enough - least) * i // count
+				local flaw, too_little, result = try(t, case,
+					limited(t, program, case, ("prlimit --as=%d"):format(kib << 10), status), usual)
+				failed = failed + (too_little and 1 or 0)
+				flaws[#flaws + 1] = flaw and ("%d KiB (status %d): %s"):format(kib, result.status, flaw)
+			end
+			torture.figure(TIER, "address spaces too small for " .. name, failed, #flaws)
+			assert(failed > 0 and #flaws == 0, table.concat(flaws, "\n"))
+		end)
+	end
 
 	it("is limited by a control group, whose killer strikes in an append", function()
 		local group <close> = memory_group()
 		if not group then
 			return pending(torture.cannot(TIER, "OOM killer", "no writable cgroup v1 memory controller"))
 		end
-		make_large(t, 8)
 		local program <close> = oom.plain()
-		local case = setmetatable({ before = "large" }, { __index = RECORD_PLAINLY })
+		local case = setmetatable({ before = "large", has_killer = true }, { __index = case_of("record") })
 		local count, flaws, killed = torture.scale(4, 200), {}, 0
 		for i = 1, count do
 			local limit = (4 << 20) + (16 << 20) * (i - 1) // count
 			cli.write(group.path .. "/memory.limit_in_bytes", tostring(limit))
-			local flaw, status = shoot_limited(t, program, case,
-				("sh -c 'echo $$ >%s/cgroup.procs && exec \"$@\"' sh"):format(group.path))
-			killed = killed + (status == 128 + 9 and 1 or 0)
-			flaws[#flaws + 1] = flaw and ("%d bytes (status %d): %s"):format(limit, status, flaw)
+			local flaw, _, result = shoot(t, case, limited(t, program, case,
+				("sh -c 'echo $$ >%s/cgroup.procs && exec \"$@\"' sh"):format(group.path), 0))
+			killed = killed + (result.status == 128 + 9 and 1 or 0)
+			flaws[#flaws + 1] = flaw and ("%d bytes (status %d): %s"):format(limit, result.status, flaw)
 		end
 		torture.figure(TIER, "appends to 8 MiB that the OOM killer ended", killed, #flaws)
 		assert(killed > 0 and #flaws == 0, table.concat(flaws, "\n"))
