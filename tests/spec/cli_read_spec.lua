@@ -41,6 +41,34 @@ local function done()
 	t:close()
 end
 
+describe("what cannot be read", function()
+	before_each(fresh)
+	after_each(done)
+
+	it("is a broken model in a list, not none", function()
+		if storage.is_asan or storage.skip_without(storage.has_strace, "strace") then
+			return pending("needs strace, without a sanitizer")
+		end
+		t:record("a", "-m", "f1=1")
+		t:record("b", "-m", "f1=1")
+		local result = t:run({ "list" }, { prefix = "strace -qq -f -o trace -P stage1_a -e trace=openat "
+			.. "-e inject=openat:error=EIO" })
+		assert.are.equal(1, result.status)
+		assert.matches("exp_1/stage1_a  broken\n", result.out, 1, true)
+		assert.matches("exp_1/stage1_b  stage1", result.out, 1, true)
+		assert.matches("cannot open directory 'exp_1/stage1_a': Input/output error (EIO)", result.err, 1, true)
+	end)
+
+	it("is no duration where the times of a training are words", function()
+		t:write("exp_1/stage1_old/training_info.json", OLD)
+		assert.matches(" took .* 1h00m ", t:ok({ "show", "stage1_old" }).out)
+		t:write("exp_1/stage1_old/training_info.json", old_with {
+			['"start_time": "2025-01-01T00:00:00",'] = '"start_time": "at night",' })
+		assert.matches("at night", t:ok({ "show", "stage1_old" }).out)
+		assert.is_nil(t:ok({ "show", "stage1_old" }).out:find("took", 1, true))
+	end)
+end)
+
 describe("show", function()
 	before_each(fresh)
 	after_each(done)
@@ -407,33 +435,5 @@ microsoft/layoutxlm-base                      pretrained
 	it("says so where there is no such model", function()
 		chain()
 		t:refused(3, "stage1_none", { "lineage", "stage1_none" })
-	end)
-end)
-
-describe("what cannot be read", function()
-	before_each(fresh)
-	after_each(done)
-
-	it("is a broken model in a list, not none", function()
-		if storage.is_asan or storage.skip_without(storage.has_strace, "strace") then
-			return pending("needs strace, without a sanitizer")
-		end
-		t:record("a", "-m", "f1=1")
-		t:record("b", "-m", "f1=1")
-		local result = t:run({ "list" }, { prefix = "strace -qq -f -o trace -P stage1_a -e trace=openat "
-			.. "-e inject=openat:error=EIO" })
-		assert.are.equal(1, result.status)
-		assert.matches("exp_1/stage1_a  broken\n", result.out, 1, true)
-		assert.matches("exp_1/stage1_b  stage1", result.out, 1, true)
-		assert.matches("cannot open directory 'exp_1/stage1_a': Input/output error (EIO)", result.err, 1, true)
-	end)
-
-	it("is no duration where the times of a training are words", function()
-		t:write("exp_1/stage1_old/training_info.json", OLD)
-		assert.matches(" took .* 1h00m ", t:ok({ "show", "stage1_old" }).out)
-		t:write("exp_1/stage1_old/training_info.json", old_with {
-			['"start_time": "2025-01-01T00:00:00",'] = '"start_time": "at night",' })
-		assert.matches("at night", t:ok({ "show", "stage1_old" }).out)
-		assert.is_nil(t:ok({ "show", "stage1_old" }).out:find("took", 1, true))
 	end)
 end)
