@@ -487,8 +487,8 @@ static enum order compare(const struct value *value, const struct literal *liter
 static bool is_true(const struct value *value)
 {
 	switch (value->type) {
-	case VALUE_UNDEFINED:
-		return false; /* not reached by tests: only defined values are tested */
+	case VALUE_UNDEFINED: /* not reached by tests: only defined values are asked */
+		return false;
 	case VALUE_TRUTH:
 		return value->truth;
 	case VALUE_NUMBER:

@@ -109,7 +109,7 @@ static int poll_timeout(const struct capture *c)
 	if (!until)
 		left = -1;
 	else if (left < 0)
-		left = 0;
+		left = 0; /* not reached by tests: but where the machine halts us just here */
 	if (!c->ended && c->fds[END] < 0 && (left < 0 || left > LOOK_MS))
 		left = LOOK_MS;
 	return (int)left;
