@@ -5,7 +5,8 @@
  *
  * Turns, because a busy machine then slows all of them alike; output goes to /dev/null. RESET is a
  * shell command that comes before each round, untimed; ":" for none. One line for each command:
- * the median, the minimum, and the largest memory (KiB) of its runs.
+ * the median, the minimum, the largest memory (KiB) of its runs, and the median of the processor time
+ * that it and its children took, which other work on the machine disturbs less.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 struct command {
 	char **argv;
 	double ms[MAX_RUNS];
+	double cpu_ms[MAX_RUNS];
 	long kib;
 };
 
@@ -32,6 +34,11 @@ static double now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static double ms_of(const struct timeval *t)
+{
+	return (double)t->tv_sec * 1e3 + (double)t->tv_usec / 1e3;
 }
 
 static void become(char **argv)
@@ -59,6 +66,7 @@ static void run(struct command *command, int round)
 		exit(1);
 	}
 	command->ms[round] = now_ms() - start;
+	command->cpu_ms[round] = ms_of(&usage.ru_utime) + ms_of(&usage.ru_stime);
 	if (usage.ru_maxrss > command->kib)
 		command->kib = usage.ru_maxrss;
 }
@@ -102,8 +110,9 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < n; i++) {
 		qsort(commands[i].ms, (size_t)runs, sizeof(double), compare);
-		printf("%.3f %.3f %ld\n", commands[i].ms[runs / 2], commands[i].ms[0],
-		       commands[i].kib);
+		qsort(commands[i].cpu_ms, (size_t)runs, sizeof(double), compare);
+		printf("%.3f %.3f %ld %.3f\n", commands[i].ms[runs / 2], commands[i].ms[0],
+		       commands[i].kib, commands[i].cpu_ms[runs / 2]);
 	}
 	return 0;
 }
