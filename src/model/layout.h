@@ -186,6 +186,27 @@ int layout_walk(struct layout *layout, const char *exp,
 		int (*visit)(void *arg, struct stage_dir *dir, struct err *err), void *arg,
 		struct err *err);
 
+/*
+ * For one that keeps what a walk found: the parts that it goes through, each below the other, and all
+ * that it looked at. A part is the root (""), a directory directly below it ("exp_1"), or one directly
+ * below an experiment ("exp_1/stage1_hrds"), with what lies deeper. Paths are relative to the root.
+ */
+struct layout_watch {
+	void *arg;
+	/* 1: walk it; 0: pass it over, without leave(); -1 with 'err': stop. */
+	int (*enter)(void *arg, const char *path, struct err *err);
+	int (*leave)(void *arg, const char *path, struct err *err); /* 0, or -1 with 'err': stop */
+	/* This directory is about to be opened and listed. */
+	void (*look)(void *arg, const char *path);
+	/* What is below the part that was entered last could not all be seen, and that is no error. */
+	void (*doubt)(void *arg);
+};
+
+/* layout_walk() of one such part. What is not there (any more) is nothing. 'watch' may be NULL. */
+int layout_walk_part(struct layout *layout, const char *path, const struct layout_watch *watch,
+		     int (*visit)(void *arg, struct stage_dir *dir, struct err *err), void *arg,
+		     struct err *err);
+
 /* Is a directory of this name none that trainings lie in or below: hidden, a program's packages? */
 bool layout_is_no_place(const char *name);
 

@@ -14,8 +14,48 @@ struct walk {
 	struct layout *layout;
 	int (*visit)(void *arg, struct stage_dir *dir, struct err *err);
 	void *arg;
+	const struct layout_watch *watch; /* or NULL */
 	struct err *err;
 };
+
+/* ---- who watches ---- */
+
+/* "EXP/NAME", or NAME alone; fresh memory. */
+static char *path_of(const char *exp, const char *name)
+{
+	return exp ? xstrf("%s/%s", exp, name) : xstrdup(name);
+}
+
+static void look(const struct walk *walk, const char *exp, const char *name)
+{
+	char *path;
+
+	if (!walk->watch)
+		return;
+	path = path_of(exp, name);
+	walk->watch->look(walk->watch->arg, path);
+	free(path);
+}
+
+/* Something was passed over that may hold more than it showed. */
+static void doubt(const struct walk *walk)
+{
+	if (walk->watch)
+		walk->watch->doubt(walk->watch->arg);
+}
+
+/* 1: go on; 0: pass it over; -1: no more. */
+static int enter(const struct walk *walk, const char *path)
+{
+	return walk->watch ? walk->watch->enter(walk->watch->arg, path, walk->err) : 1;
+}
+
+static int leave(const struct walk *walk, const char *path)
+{
+	return walk->watch ? walk->watch->leave(walk->watch->arg, path, walk->err) : 0;
+}
+
+/* ---- directories ---- */
 
 /* Takes 'fd' (-1: could not be opened, errno says why). 'is_plain': it has no journal. */
 static int visit_dir(struct walk *walk, const char *exp, const char *name, int fd, bool is_plain)
@@ -54,16 +94,22 @@ static int walk_below(struct walk *walk, const char *exp, const char *name, int 
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < names->n; i++) {
-		char *record = xstrf("%s/" LAYOUT_RECORD, names->v[i]);
-		char *whole = xstrf("%s/%s", name, names->v[i]);
+		char *record;
+		char *whole;
 		struct stat st;
 		int child;
 
-		if (!has_prefix(names->v[i], "checkpoint") &&
-		    fstatat(fd, record, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (has_prefix(names->v[i], "checkpoint"))
+			continue;
+		record = xstrf("%s/" LAYOUT_RECORD, names->v[i]);
+		whole = xstrf("%s/%s", name, names->v[i]);
+		look(walk, exp, whole);
+		if (fstatat(fd, record, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 			child = layout_open_child(fd, names->v[i]);
 			if (child >= 0 || !is_gone())
 				rc = visit(walk, exp, whole, child);
+		} else if (!is_gone()) {
+			doubt(walk);
 		}
 		free(record);
 		free(whole);
@@ -99,6 +145,8 @@ static int walk_both(struct walk *walk, const char *exp, const char *name, int f
 	int below = -1;
 	int rc = 0;
 
+	if (!is_known)
+		doubt(walk);
 	if (contents.dirs.n && depth < LAYOUT_DEPTH)
 		below = layout_open_child(fd, "."); /* the visitor may keep 'fd' */
 	if (contents.has_record || layout_is_stage(fd))
@@ -109,6 +157,8 @@ static int walk_both(struct walk *walk, const char *exp, const char *name, int f
 		rc = fn(walk, exp, name, below, &contents.dirs, depth);
 	if (below >= 0)
 		close(below);
+	else if (contents.dirs.n && depth < LAYOUT_DEPTH)
+		doubt(walk); /* not reached by tests: no descriptor is left */
 	strv_release(&contents.dirs);
 	return rc;
 }
@@ -123,15 +173,18 @@ static int walk_deeper(struct walk *walk, const char *exp, const char *name, int
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < names->n; i++) {
-		int child = -1;
 		char *whole;
+		int child;
 
-		if (!layout_is_no_place(names->v[i]) && !has_prefix(names->v[i], "checkpoint"))
-			child = layout_open_child(fd, names->v[i]);
-		if (child < 0)
+		if (layout_is_no_place(names->v[i]) || has_prefix(names->v[i], "checkpoint"))
 			continue;
 		whole = xstrf("%s/%s", name, names->v[i]);
-		rc = walk_both(walk, exp, whole, child, depth + 1, walk_deeper);
+		look(walk, exp, whole);
+		child = layout_open_child(fd, names->v[i]);
+		if (child >= 0)
+			rc = walk_both(walk, exp, whole, child, depth + 1, walk_deeper);
+		else if (!is_gone())
+			doubt(walk);
 		free(whole);
 	}
 	return rc;
@@ -153,6 +206,22 @@ static int walk_stage(struct walk *walk, int dirfd, const char *exp, const char 
 	return walk_both(walk, exp, name, fd, exp ? 2 : 1, walk_deeper);
 }
 
+/* The same as a part of its own. */
+static int walk_stage_part(struct walk *walk, int dirfd, const char *exp, const char *name)
+{
+	char *path = path_of(exp, name);
+	int rc = enter(walk, path);
+
+	if (rc > 0) {
+		look(walk, exp, name);
+		rc = walk_stage(walk, dirfd, exp, name);
+		if (rc == 0)
+			rc = leave(walk, path);
+	}
+	free(path);
+	return rc;
+}
+
 static int walk_experiment(struct walk *walk, const char *exp)
 {
 	struct strv names = STRV_INIT;
@@ -165,7 +234,7 @@ static int walk_experiment(struct walk *walk, const char *exp)
 	if (layout_list_dirs(fd, &names, &trouble) < 0)
 		rc = visit(walk, NULL, exp, -1); /* errno is still of that */
 	for (size_t i = 0; rc == 0 && i < names.n; i++)
-		rc = walk_stage(walk, fd, exp, names.v[i]);
+		rc = walk_stage_part(walk, fd, exp, names.v[i]);
 	strv_release(&names);
 	close(fd);
 	return rc;
@@ -192,15 +261,30 @@ static int walk_top(struct walk *walk, const char *name)
 	return walk_experiment(walk, name);
 }
 
+static int walk_top_part(struct walk *walk, const char *name)
+{
+	int rc = enter(walk, name);
+
+	if (rc <= 0)
+		return rc;
+	look(walk, NULL, name);
+	rc = walk_top(walk, name);
+	return rc == 0 ? leave(walk, name) : rc;
+}
+
 static int walk_all(struct walk *walk)
 {
 	struct strv names = STRV_INIT;
-	int rc = layout_list_dirs(walk->layout->rootfd, &names, walk->err);
+	int rc = enter(walk, "");
 
+	if (rc <= 0)
+		return rc;
+	look(walk, NULL, "");
+	rc = layout_list_dirs(walk->layout->rootfd, &names, walk->err);
 	for (size_t i = 0; rc == 0 && i < names.n; i++)
-		rc = walk_top(walk, names.v[i]);
+		rc = walk_top_part(walk, names.v[i]);
 	strv_release(&names);
-	return rc;
+	return rc == 0 ? leave(walk, "") : rc;
 }
 
 int layout_walk(struct layout *layout, const char *exp,
@@ -218,4 +302,33 @@ int layout_walk(struct layout *layout, const char *exp,
 		rc = walk_experiment(&walk, name.buf);
 	str_release(&name);
 	return rc;
+}
+
+/* "EXP/NAME" */
+static int walk_one_stage(struct walk *walk, const char *path, const char *slash)
+{
+	char *exp = xstrndup(path, (size_t)(slash - path));
+	int fd = layout_open_child(walk->layout->rootfd, exp);
+	int rc = 0;
+
+	if (fd >= 0) {
+		rc = walk_stage_part(walk, fd, exp, slash + 1);
+		close(fd);
+	}
+	free(exp);
+	return rc;
+}
+
+int layout_walk_part(struct layout *layout, const char *path, const struct layout_watch *watch,
+		     int (*visitor)(void *arg, struct stage_dir *dir, struct err *err), void *arg,
+		     struct err *err)
+{
+	struct walk walk = {
+		.layout = layout, .visit = visitor, .arg = arg, .watch = watch, .err = err
+	};
+	const char *slash = strchr(path, '/');
+
+	if (!*path)
+		return walk_all(&walk);
+	return slash ? walk_one_stage(&walk, path, slash) : walk_top_part(&walk, path);
 }
