@@ -16,6 +16,7 @@ struct session_options {
 	const char *root;	  /* --root, or NULL */
 	struct strv plugin_files; /* --plugin, repeatable */
 	bool any_stage;		  /* --generic: a stage that nobody has described is meant so */
+	bool no_index;		  /* --no-index: the files are read */
 	bool may_lack_root;	  /* nothing is written: a root that is not there may be planned */
 };
 

@@ -124,6 +124,23 @@ bool db_is_damaged(const struct db *db)
 	return db->is_damaged;
 }
 
+int db_erase(struct db *db, struct err *err)
+{
+	int result;
+
+	/* Else a file in WAL mode would leave it, under the feet of others. */
+	sqlite3_table_column_metadata(db->handle, NULL, "sqlite_schema", NULL, NULL, NULL, NULL,
+				      NULL, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
+	result = db_exec(db, "VACUUM", err);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (result == 0)
+		db->is_damaged = false;
+	return result;
+}
+
 /* ---- statements ---- */
 
 int db_exec(struct db *db, const char *sql, struct err *err)

@@ -32,6 +32,12 @@ void db_close(struct db *db); /* its queries must be closed; NULL is nothing */
 /* Is this the fault of what the file holds: no database, torn? It can be thrown away. */
 bool db_is_damaged(const struct db *db);
 
+/*
+ * Make of it an empty database, whatever it held, under the locks of SQLite: others may have it open.
+ * Nothing may be under way in it.
+ */
+int db_erase(struct db *db, struct err *err);
+
 /* One or more statements without parameters, whose rows are of no interest. */
 int db_exec(struct db *db, const char *sql, struct err *err);
 

@@ -21,6 +21,7 @@
 
 static const struct conf_key keys[] = {
 	{ "artifact", "root", CONF_PATH, "artifact", "THHOST_ROOT", NULL, 0, 0 },
+	{ "artifact", "index", CONF_BOOL, "yes", "THHOST_INDEX", NULL, 0, 0 },
 
 	{ "plugins", "path", CONF_PATHS, "", "THHOST_PLUGINS", NULL, 0, 0 },
 	{ "plugins", "time_limit_ms", CONF_INT, "2000", "THHOST_PLUGIN_TIME_LIMIT", NULL, 10,

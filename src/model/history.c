@@ -118,15 +118,18 @@ static bool has_dataset(const struct history *history, const char *dataset)
 	return false;
 }
 
-static bool matches(const struct history *history, const struct history_filter *filter)
+bool history_is_anything(const struct history *history)
+{
+	/* Only a .bak is left: nothing to list, and 'verify' tells of it. */
+	return history->has_record || history->runs.n || history->broken_runs.n ||
+	       history->waiting.n || history->err.code;
+}
+
+bool history_fits(const struct history *history, const struct history_filter *filter)
 {
 	char *stage;
 	bool is_stage;
 
-	/* Only a .bak is left: nothing to list, and 'verify' tells of it. */
-	if (!history->has_record && !history->runs.n && !history->broken_runs.n &&
-	    !history->waiting.n && !history->err.code)
-		return false;
 	if (!filter || history->err.code)
 		return true; /* a broken record is never hidden */
 	if (!history->has_record)
@@ -144,24 +147,30 @@ struct each {
 	struct spool_elsewhere elsewhere;
 };
 
+void history_visit(struct history *history, struct stage_dir *dir,
+		   struct spool_elsewhere *elsewhere, const struct err *err)
+{
+	history_read_with(history, dir, elsewhere);
+	close_dead(history);
+	if (history->dir.fd < 0 && err->code)
+		history->err = *err;
+	/* Open directories would run into the limit on descriptors; everything is read by now. */
+	if (history->dir.fd >= 0) {
+		int fd = history->dir.fd;
+
+		history->dir.fd = -1;
+		close(fd);
+	}
+}
+
 static int visit(void *arg, struct stage_dir *dir, struct err *err)
 {
 	struct each *each = arg;
 	struct history history;
 	int result = 0;
 
-	history_read_with(&history, dir, &each->elsewhere);
-	close_dead(&history);
-	if (history.dir.fd < 0 && err->code)
-		history.err = *err;
-	/* Open directories would run into the limit on descriptors; everything is read by now. */
-	if (history.dir.fd >= 0) {
-		int fd = history.dir.fd;
-
-		history.dir.fd = -1;
-		close(fd);
-	}
-	if (matches(&history, each->filter))
+	history_visit(&history, dir, &each->elsewhere, err);
+	if (history_is_anything(&history) && history_fits(&history, each->filter))
 		result = each->fn(each->arg, &history, err);
 	history_release(&history);
 	return result;
@@ -174,6 +183,18 @@ int histories_each(struct layout *layout, const char *exp, const struct history_
 		.filter = filter, .fn = fn, .arg = arg, .elsewhere = SPOOL_ELSEWHERE_INIT
 	};
 	int result = layout_walk(layout, exp, visit, &each, err);
+
+	spool_elsewhere_release(&each.elsewhere);
+	return result;
+}
+
+int histories_each_in(struct layout *layout, const char *part, const struct history_filter *filter,
+		      history_fn fn, void *arg, struct err *err)
+{
+	struct each each = {
+		.filter = filter, .fn = fn, .arg = arg, .elsewhere = SPOOL_ELSEWHERE_INIT
+	};
+	int result = layout_walk_part(layout, part, NULL, visit, &each, err);
 
 	spool_elsewhere_release(&each.elsewhere);
 	return result;

@@ -37,6 +37,14 @@ void history_read_with(struct history *history, struct stage_dir *dir,
 void history_load(struct history *history, struct stage_dir *dir);
 void history_release(struct history *history);
 
+/* history_load() in a walk (layout_walk()), which 'err' is of; closes the directory. 'elsewhere' as for
+ * spool_list_with(). */
+void history_visit(struct history *history, struct stage_dir *dir,
+		   struct spool_elsewhere *elsewhere, const struct err *err);
+
+/* Is there anything to tell of it? */
+bool history_is_anything(const struct history *history);
+
 /* 'to' gets all that 'from' has, and 'from' is left empty. */
 void history_move(struct history *to, struct history *from);
 
@@ -51,6 +59,9 @@ struct history_filter {
 	const char *dataset; /* any entry on it */
 };
 
+/* 'filter' may be NULL. A record that cannot be read fits any. */
+bool history_fits(const struct history *history, const struct history_filter *filter);
+
 /* One history of a walk; released afterwards unless history_move() took it. Not 0: no more. */
 typedef int (*history_fn)(void *arg, struct history *history, struct err *err);
 
@@ -58,6 +69,10 @@ typedef int (*history_fn)(void *arg, struct history *history, struct err *err);
  * what 'fn' returned last. */
 int histories_each(struct layout *layout, const char *exp, const struct history_filter *filter,
 		   history_fn fn, void *arg, struct err *err);
+
+/* The same in one part of the tree, as layout_walk_part() has them. */
+int histories_each_in(struct layout *layout, const char *part, const struct history_filter *filter,
+		      history_fn fn, void *arg, struct err *err);
 
 /* All of them. */
 int histories_load(struct histories *all, struct layout *layout, const char *exp,

@@ -133,6 +133,11 @@ struct stage_dir {
 	}
 void stage_dir_release(struct stage_dir *dir);
 
+/* What is known of directory 'name' of 'exp' (NULL: directly below the root) without a look at it; takes
+ * 'fd', which may be -1. */
+void layout_fill(const struct layout *layout, struct stage_dir *out, const char *exp,
+		 const char *name, int fd);
+
 /* "parent_finder_hrds" for stage3 and hrds; "parent_finder" without a dataset. */
 char *layout_stage_dir_name(const struct layout *layout, const char *stage, const char *dataset);
 

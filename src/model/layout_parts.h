@@ -30,10 +30,6 @@ struct layout_contents {
 /* What is in the open directory 'fd', which is at its end afterwards. */
 int layout_look(int fd, struct layout_contents *contents, struct err *err);
 
-/* Fill 'out' for directory 'name' of 'exp' (NULL: directly below the root); takes 'fd'. */
-void layout_fill(const struct layout *layout, struct stage_dir *out, const char *exp,
-		 const char *name, int fd);
-
 /*
  * Open EXP/NAME, or the directory that NAME as a key of config.yml means. 'exp' is a real name or
  * NULL for directly below the root. 1: opened, 0: no such directory or no possible name; or it

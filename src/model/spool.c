@@ -330,3 +330,16 @@ int spool_list(int stage_dirfd, const char *stage_dir, struct strv *paths, struc
 	spool_elsewhere_release(&elsewhere);
 	return result;
 }
+
+int spool_dirs(struct strv *dirs, struct err *err)
+{
+	struct spool_elsewhere elsewhere = SPOOL_ELSEWHERE_INIT;
+
+	look_elsewhere(&elsewhere);
+	for (size_t i = 0; i < elsewhere.dirs.n; i++)
+		strv_push(dirs, elsewhere.dirs.v[i]);
+	if (elsewhere.err.code)
+		*err = elsewhere.err;
+	spool_elsewhere_release(&elsewhere);
+	return err->code ? -1 : 0;
+}
