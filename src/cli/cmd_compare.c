@@ -10,6 +10,7 @@ static const struct option_spec options[] = {
 	{ "all", 'a', NULL, "also what is equal everywhere" },
 	{ "fail-on-regression", 0, NULL, "end with 1 if a metric is worse than the baseline's" },
 	{ "exp", 'e', "EXP", "the experiment that a short REF is in (default: the one in use)" },
+	SURVEY_OPTIONS,
 	{ NULL, 0, NULL, NULL },
 };
 

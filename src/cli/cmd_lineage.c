@@ -10,6 +10,7 @@
 
 static const struct option_spec options[] = {
 	{ "exp", 'e', "EXP", "the experiment that a short REF is in (default: the one in use)" },
+	SURVEY_OPTIONS,
 	{ NULL, 0, NULL, NULL },
 };
 

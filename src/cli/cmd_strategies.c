@@ -20,6 +20,7 @@ static const struct option_spec options[] = {
 	{ "order", 0, NULL, "only what the order of the same trainings does" },
 	{ "forgetting", 0, "METRIC", "METRIC on each data set after each training" },
 	FORMAT_OPTIONS,
+	SURVEY_OPTIONS,
 	{ NULL, 0, NULL, NULL },
 };
 

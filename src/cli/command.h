@@ -37,6 +37,12 @@ extern const struct command cmd_adopt, cmd_best, cmd_compare, cmd_config, cmd_co
 /* All of them in the order of the help page; ends with NULL. */
 extern const struct command *const commands[];
 
+/* Of the verbs that go over the whole history (app/survey.h). */
+#define SURVEY_OPTIONS                                                       \
+	{                                                                    \
+		"no-index", 0, NULL, "read the files, not the index of them" \
+	}
+
 /* What every verb understands. */
 extern const struct option_spec common_options[];
 

@@ -135,6 +135,7 @@ static int open_session(struct cli *cli, struct err *err)
 	struct session_options options = {
 		.config_file = option_value(&cli->options, "config"),
 		.root = option_value(&cli->options, "root"),
+		.no_index = option_given(&cli->options, "no-index"),
 	};
 	const char *color = option_value(&cli->options, "color");
 	const char *file;

@@ -11,7 +11,7 @@
 	{ "filter", 'F', "EXPR", "only where EXPR holds: 'metrics.f1 > 0.8 and not git.dirty'" }, \
 		{ "started", 0, "WHEN", "only trainings that began then: 'last 3 days'" },        \
 		{ "stage", 's', "STAGE", "only models of this stage" },                           \
-		{ "dataset", 'd', "D", "only models that were trained on D" },                    \
+		{ "dataset", 'd', "D", "only models that were trained on D" }, SURVEY_OPTIONS,    \
 	{                                                                                         \
 		"exp", 'e', "EXP", "only this experiment"                                         \
 	}
