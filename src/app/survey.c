@@ -18,17 +18,7 @@ struct survey {
 /* Had it been given when the index broke? */
 static bool is_given(const struct survey *s, const struct history *history)
 {
-	struct str last = STR_INIT;
-	struct str own = STR_INIT;
-	bool is;
-
-	place_key(s->last.buf, &last);
-	place_key(history->dir.ref, &own);
-	is = memcmp(own.buf, last.buf, own.len < last.len ? own.len : last.len) <= 0 &&
-	     (own.len <= last.len || memcmp(own.buf, last.buf, last.len) != 0);
-	str_release(&last);
-	str_release(&own);
-	return is;
+	return place_compare(history->dir.ref, s->last.buf) <= 0;
 }
 
 /* What is in the record is told by the record. */
@@ -73,7 +63,8 @@ static void open_index(struct survey *s, struct session *session, const struct s
 	const struct index_options options = {
 		.roots = roots,
 		.stages = &session->layout.stages,
-		.only_large = true,
+		.absent = INDEX_MAKE_IF_LARGE,
+		.progress = session->options.reading,
 	};
 	struct err err = ERR_INIT;
 	int result;

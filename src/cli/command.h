@@ -31,8 +31,8 @@ struct command {
 };
 
 extern const struct command cmd_adopt, cmd_best, cmd_compare, cmd_config, cmd_completion,
-	cmd_doctor, cmd_exp, cmd_help, cmd_lineage, cmd_list, cmd_plugin, cmd_record, cmd_repair,
-	cmd_run, cmd_show, cmd_strategies, cmd_verify, cmd_version;
+	cmd_doctor, cmd_exp, cmd_help, cmd_index, cmd_lineage, cmd_list, cmd_plugin, cmd_record,
+	cmd_repair, cmd_run, cmd_show, cmd_strategies, cmd_verify, cmd_version;
 
 /* All of them in the order of the help page; ends with NULL. */
 extern const struct command *const commands[];

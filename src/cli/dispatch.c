@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/command.h"
+#include "cli/reading.h"
 #include "cli/render.h"
 #include "sys/json.h"
 
@@ -14,10 +15,10 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&cmd_run,     &cmd_record,  &cmd_adopt,	     &cmd_show,	      &cmd_list,    &cmd_best,
-	&cmd_compare, &cmd_lineage, &cmd_strategies, &cmd_exp,	      &cmd_verify,  &cmd_repair,
-	&cmd_plugin,  &cmd_config,  &cmd_doctor,     &cmd_completion, &cmd_version, &cmd_help,
-	NULL,
+	&cmd_run,    &cmd_record,     &cmd_adopt,   &cmd_show,	     &cmd_list,
+	&cmd_best,   &cmd_compare,    &cmd_lineage, &cmd_strategies, &cmd_exp,
+	&cmd_index,  &cmd_verify,     &cmd_repair,  &cmd_plugin,     &cmd_config,
+	&cmd_doctor, &cmd_completion, &cmd_version, &cmd_help,	     NULL,
 };
 
 const struct option_spec common_options[] = {
@@ -135,6 +136,7 @@ static int open_session(struct cli *cli, struct err *err)
 	struct session_options options = {
 		.config_file = option_value(&cli->options, "config"),
 		.root = option_value(&cli->options, "root"),
+		.reading = show_reading,
 		.no_index = option_given(&cli->options, "no-index"),
 	};
 	const char *color = option_value(&cli->options, "color");

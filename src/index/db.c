@@ -134,7 +134,8 @@ int db_erase(struct db *db, struct err *err)
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_RESET_DATABASE, 1, NULL);
 	sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 1); /* VACUUM writes into one first */
-	result = db_exec(db, "VACUUM", err);
+	/* Most of what is kept are records of some kilobytes. */
+	result = db_exec(db, "PRAGMA page_size = 16384; VACUUM", err);
 	sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_RESET_DATABASE, 0, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

@@ -282,7 +282,7 @@ static int next_batch(struct fill *f, struct err *err)
 	f->n_read++;
 	f->n_batch++;
 	if (f->index->options->progress)
-		f->index->options->progress(f->index->options->progress_arg, f->n_read);
+		f->index->options->progress(f->n_read);
 	if (f->n_batch < BATCH_PLACES && clock_monotonic_ms() < f->batch_ms + BATCH_MS)
 		return 0;
 	if (index_end(f->index, err) < 0)
@@ -534,5 +534,7 @@ int index_fill(struct index *index, const struct dirty_list *dirty, struct err *
 	if (result == 0)
 		result = index_end(index, err);
 	index_undo(index);
+	if (index->options->progress)
+		index->options->progress(0);
 	return result;
 }

@@ -363,11 +363,13 @@ static int open_file(struct index *index, struct err *err)
 	if (!index->db)
 		return -1;
 	index->rows = rows_open(index->db);
-	ours = set_up(index, &own) < 0 ? -1 : is_ours(index, &own);
+	ours = is_ours(index, &own);
 	if (ours > 0)
-		return 0;
-	if (ours == 0 || db_is_damaged(index->db))
+		return set_up(index, err);
+	if (index->options->absent != INDEX_LEAVE && (ours == 0 || db_is_damaged(index->db)))
 		return renew(index, false, err);
+	if (ours == 0)
+		return err_set(err, ERR_FAILED, "'%s': of another version", index->path);
 	*err = own;
 	return -1;
 }
@@ -384,7 +386,8 @@ static int open_index(struct index *index, struct err *err)
 		result = spool_dirs(&index->waiting, err);
 	if (result == 0)
 		result = find_file(index, err);
-	if (result == 0 && index->options->only_large && is_small(index))
+	if (result == 0 && (index->options->absent == INDEX_LEAVE ||
+			    (index->options->absent == INDEX_MAKE_IF_LARGE && is_small(index))))
 		return 1;
 	if (result < 0 || open_dir(index, err) < 0)
 		return -1;

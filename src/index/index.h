@@ -28,16 +28,22 @@
 
 struct index;
 
+/* What to do where there is none yet. */
+enum index_absent {
+	INDEX_MAKE,
+	INDEX_MAKE_IF_LARGE, /* and else be without */
+	INDEX_LEAVE,	     /* be without; one that is damaged or of another version is an error */
+};
+
 struct index_options {
 	const struct strv *roots;	/* paths; what is the same directory counts once */
 	const struct stage_map *stages; /* or NULL */
-	bool only_large; /* 1 instead of making one where there is none, for less than INDEX_MIN_STAGES */
-	/* Called now and then while files are read, with how many places were. May be NULL. */
-	void (*progress)(void *arg, size_t n_read);
-	void *progress_arg;
+	enum index_absent absent;
+	/* Called while files are read, with how many places were, and with 0 at the end. May be NULL. */
+	void (*progress)(size_t n_read);
 };
 
-/* 0; 1: too small for one (see above), 'out' is NULL; -1 with 'err', and 'out' is NULL. */
+/* 0; 1: there is none, and none was made, 'out' is NULL; -1 with 'err', and 'out' is NULL. */
 int index_open(struct index **out, const struct index_options *options, struct err *err);
 void index_close(struct index *index); /* NULL is nothing */
 
@@ -67,7 +73,7 @@ struct index_state {
 	int64_t n_live; /* read each time */
 	int64_t n_racy; /* to be read once more */
 	int64_t n_records;
-	int64_t n_stale; /* places that look otherwise now; nothing is changed by asking */
+	int64_t n_stale; /* places to read again, racy ones included; nothing is changed by asking */
 };
 
 int index_state(struct index *index, struct index_state *out, struct err *err);

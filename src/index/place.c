@@ -57,3 +57,19 @@ void place_key_end(struct str *key)
 {
 	key->buf[key->len - 1] = END + 1; /* of the raw name: no other key has it there */
 }
+
+int place_compare(const char *a, const char *b)
+{
+	struct str key_a = STR_INIT;
+	struct str key_b = STR_INIT;
+	int order;
+
+	place_key(a, &key_a);
+	place_key(b, &key_b);
+	order = memcmp(key_a.buf, key_b.buf, key_a.len < key_b.len ? key_a.len : key_b.len);
+	if (!order)
+		order = (key_a.len > key_b.len) - (key_a.len < key_b.len);
+	str_release(&key_a);
+	str_release(&key_b);
+	return order;
+}

@@ -16,4 +16,7 @@ void place_key(const char *path, struct str *out);
  * any other. */
 void place_key_end(struct str *key);
 
+/* How the keys of two paths compare. */
+int place_compare(const char *a, const char *b);
+
 #endif
