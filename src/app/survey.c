@@ -76,7 +76,7 @@ static void open_index(struct survey *s, struct session *session, const struct s
 		result = index_sync(s->index, &err);
 	if (result == 0)
 		return;
-	if (result < 0)
+	if (result < 0 && err.code != ERR_NOT_FOUND) /* a root: the files will tell */
 		tell_unused(&err);
 	index_close(s->index);
 	s->index = NULL;
@@ -94,7 +94,8 @@ static int give(struct survey *s, struct layout *layout, const char *exp,
 		return histories_each(layout, exp, filter, look, s, err);
 	if (result != INDEX_BROKEN)
 		return result;
-	tell_unused(err);
+	if (err->code)
+		tell_unused(err);
 	index_close(s->index);
 	s->index = NULL;
 	*err = (struct err)ERR_INIT;

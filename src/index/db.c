@@ -124,6 +124,11 @@ bool db_is_damaged(const struct db *db)
 	return db->is_damaged;
 }
 
+void db_set_damaged(struct db *db)
+{
+	db->is_damaged = true;
+}
+
 int db_erase(struct db *db, struct err *err)
 {
 	int result;

@@ -32,6 +32,9 @@ void db_close(struct db *db); /* its queries must be closed; NULL is nothing */
 /* Is this the fault of what the file holds: no database, torn? It can be thrown away. */
 bool db_is_damaged(const struct db *db);
 
+/* What was read from it cannot be what was put in. */
+void db_set_damaged(struct db *db);
+
 /*
  * Make of it an empty database, whatever it held, under the locks of SQLite: others may have it open.
  * Nothing may be under way in it.

@@ -37,7 +37,7 @@ static const char *const texts[] = {
 		    " ON r.place = p.id WHERE " IN_RANGE " AND NOT p.is_live"
 		    " ORDER BY p.sort, r.at",
 };
-static const int sort_columns[] = { [LIVE] = 1, [RESTING] = 6 };
+static const int sort_columns[] = { [LIVE] = 1, [RESTING] = 7 };
 
 struct range {
 	int64_t root;
@@ -275,6 +275,8 @@ int index_each(struct index *index, struct layout *layout, const char *exp,
 	result = each_in_range(&e, exp, &range);
 	for (size_t i = 0; i < N_STREAMS; i++)
 		db_finish(e.q[i]);
+	if (result == INDEX_BROKEN && db_is_damaged(index->db) && index_erase(index, err) == 0)
+		*err = (struct err)ERR_INIT;
 	strv_release(&e.waited);
 	str_release(&e.waited_key);
 	str_release(&e.end);

@@ -51,7 +51,8 @@ static int find_roots(const struct index_options *options, struct strv *out, str
 		char *path = realpath(options->roots->v[i], NULL);
 
 		if (!path)
-			return err_errno(err, ERR_FAILED, "'%s'", options->roots->v[i]);
+			return err_errno(err, path_is_absent(errno) ? ERR_NOT_FOUND : ERR_FAILED,
+					 "the artifact root '%s'", options->roots->v[i]);
 		strv_push_take(out, path);
 	}
 	qsort(out->v, out->n, sizeof(*out->v), compare_text);

@@ -58,8 +58,8 @@ int index_erase(struct index *index, struct err *err);
 
 /*
  * After index_sync(): as histories_each(). 'layout' is of one of the roots; its path, as it is written
- * there, is that of the histories. INDEX_BROKEN with 'err': the index cannot be read any further; those
- * that 'fn' got until then are right.
+ * there, is that of the histories. INDEX_BROKEN: the index cannot be read any further, for the reason in
+ * 'err'; where there is none it was damaged, and has been thrown away. What 'fn' got until then is right.
  */
 #define INDEX_BROKEN INT_MIN
 int index_each(struct index *index, struct layout *layout, const char *exp,

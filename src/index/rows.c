@@ -27,10 +27,11 @@ enum statement {
 #define OF_PLACE " WHERE record IN (SELECT id FROM record WHERE place = ?1)"
 
 static const char *const texts[] = {
-	[PUT_RECORD] = "INSERT INTO record (place, root, at, ref, exp, name, stage, dataset, error,"
-		       " error_code, has_record, text, strict, record_stage, base_model,"
-		       " total_steps, created, updated, final_checkpoint, strategy, runs) VALUES"
-		       " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_RECORD] =
+		"INSERT INTO record (place, root, at, ref, exp, name, stage, dataset, error,"
+		" error_code, has_record, text, strict, record_stage, base_model,"
+		" total_steps, created, updated, final_checkpoint, strategy, runs, sum) VALUES"
+		" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_ENTRY] = "INSERT INTO entry (record, n, dataset, steps, run_id, started, ended,"
 		      " seconds, inherited_from, is_last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_METRIC] = "INSERT OR REPLACE INTO metric (record, n, name, value) VALUES (?, ?, ?, ?)",
@@ -134,11 +135,49 @@ static int64_t name_id(struct rows *rows, const char *text, struct err *err)
 	return db_last_id(rows->db);
 }
 
+/* ---- what was put in ---- */
+
+/* No more than a check against what befalls files: eight bytes at a time. */
+static uint64_t sum_bytes(uint64_t sum, const char *bytes, size_t len)
+{
+	const uint64_t prime = 0x9e3779b97f4a7c15u;
+	uint64_t word;
+
+	sum = (sum ^ len) * prime;
+	for (; len >= sizeof(word); len -= sizeof(word), bytes += sizeof(word)) {
+		memcpy(&word, bytes, sizeof(word));
+		sum = (sum ^ word) * prime;
+		sum ^= sum >> 32;
+	}
+	word = 0;
+	memcpy(&word, bytes, len);
+	sum = (sum ^ word) * prime;
+	return sum ^ sum >> 32;
+}
+
+/* All that rows_read() gives back. */
+static int64_t sum_of(const struct history *history, const struct strv *attempts)
+{
+	const struct stage_dir *dir = &history->dir;
+	uint64_t sum =
+		(history->has_record ? 1 : 0) | (history->has_text ? 2 : 0) | (dir->exp ? 4 : 0);
+	int64_t out;
+
+	sum = sum_bytes(sum, dir->exp ? dir->exp : "", dir->exp ? strlen(dir->exp) : 0);
+	sum = sum_bytes(sum, dir->name, strlen(dir->name));
+	sum = sum_bytes(sum, history->text.buf, history->text.len);
+	for (size_t i = 0; i < attempts->n; i++)
+		sum = sum_bytes(sum, attempts->v[i], strlen(attempts->v[i]));
+	memcpy(&out, &sum, sizeof(out));
+	return out;
+}
+
 /* ---- putting ---- */
 
 struct putting {
 	struct rows *rows;
 	const struct history *history;
+	struct strv attempts; /* as they are printed */
 	const struct json *doc;
 	int64_t record;
 	int64_t n; /* of the entry */
@@ -280,44 +319,35 @@ static int put_entries(struct putting *p)
 	return 0;
 }
 
-static bool is_attempt(const struct run *run)
+/* What is in the record is told by that. */
+static void print_attempts(struct putting *p)
 {
-	return run->state != RUN_RECORDED;
-}
+	const struct run_list *runs = &p->history->runs;
 
-static int64_t count_attempts(const struct history *history)
-{
-	int64_t n = 0;
+	for (size_t i = 0; i < runs->n; i++) {
+		struct str text = STR_INIT;
 
-	for (size_t i = 0; i < history->runs.n; i++)
-		n += is_attempt(&history->runs.v[i]);
-	return n;
+		if (runs->v[i].state == RUN_RECORDED)
+			continue;
+		run_print(&runs->v[i], &text, 0);
+		strv_push_take(&p->attempts, str_detach(&text));
+	}
 }
 
 static int put_attempts(struct putting *p)
 {
-	const struct run_list *runs = &p->history->runs;
-	struct str text = STR_INIT;
-	int64_t n = 0;
-	int result = 0;
+	for (size_t i = 0; i < p->attempts.n; i++) {
+		struct db_query *q = statement(p->rows, PUT_ATTEMPT, p->err);
 
-	for (size_t i = 0; i < runs->n && result == 0; i++) {
-		struct db_query *q;
-
-		if (!is_attempt(&runs->v[i]))
-			continue;
-		q = statement(p->rows, PUT_ATTEMPT, p->err);
 		if (!q)
 			return -1;
-		str_clear(&text);
-		run_print(&runs->v[i], &text, 0);
 		db_bind_int(q, 1, p->record);
-		db_bind_int(q, 2, ++n);
-		db_bind_text_n(q, 3, text.buf, text.len);
-		result = db_run(q, p->err);
+		db_bind_int(q, 2, (int64_t)i + 1);
+		db_bind_text(q, 3, p->attempts.v[i]);
+		if (db_run(q, p->err) < 0)
+			return -1;
 	}
-	str_release(&text);
-	return result;
+	return 0;
 }
 
 /* What the record says of itself. 'words' keep what is bound. */
@@ -370,7 +400,8 @@ static int put_record(struct putting *p, const struct rows_where *where)
 		db_bind_blob(q, 12, history->text.buf, history->text.len);
 	if (history->has_text && !history->err.code)
 		bind_info(q, history, &strict, words);
-	db_bind_int(q, 21, count_attempts(history));
+	db_bind_int(q, 21, (int64_t)p->attempts.n);
+	db_bind_int(q, 22, sum_of(history, &p->attempts));
 	result = db_run(q, p->err);
 	p->record = db_last_id(p->rows->db);
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -382,13 +413,21 @@ static int put_record(struct putting *p, const struct rows_where *where)
 int rows_put(struct rows *rows, const struct rows_where *where, const struct history *history,
 	     struct err *err)
 {
-	struct putting p = {
-		.rows = rows, .history = history, .doc = &history->info.doc, .err = err
-	};
+	struct putting p = { .rows = rows,
+			     .history = history,
+			     .attempts = STRV_INIT,
+			     .doc = &history->info.doc,
+			     .err = err };
+	int result;
 
-	if (put_record(&p, where) < 0 || put_attempts(&p) < 0)
-		return -1;
-	return history->has_text && !history->err.code ? put_entries(&p) : 0;
+	print_attempts(&p);
+	result = put_record(&p, where);
+	if (result == 0)
+		result = put_attempts(&p);
+	if (result == 0 && history->has_text && !history->err.code)
+		result = put_entries(&p);
+	strv_release(&p.attempts);
+	return result;
 }
 
 int rows_drop(struct rows *rows, int64_t place, struct err *err)
@@ -407,50 +446,82 @@ int rows_drop(struct rows *rows, int64_t place, struct err *err)
 
 /* ---- and back ---- */
 
-static int read_attempts(struct rows *rows, int64_t record, size_t n, struct run_list *out,
-			 struct err *err)
+static int load_attempts(struct rows *rows, int64_t record, struct strv *out, struct err *err)
 {
 	struct db_query *q = statement(rows, GET_ATTEMPTS, err);
-	int more;
+	int more = q ? 1 : -1;
 
-	if (!q)
-		return -1;
-	out->v = xcalloc(n, sizeof(*out->v));
-	db_bind_int(q, 1, record);
-	while ((more = db_step(q, err)) > 0 && out->n < n) {
-		size_t len;
-		const char *text = db_text(q, 0, &len);
+	if (q)
+		db_bind_int(q, 1, record);
+	while (more > 0 && (more = db_step(q, err)) > 0)
+		strv_push(out, db_text(q, 0, NULL) ? db_text(q, 0, NULL) : "");
+	if (q)
+		db_reset(q);
+	return more;
+}
+
+static int parse_attempts(const struct strv *attempts, struct run_list *out, struct err *err)
+{
+	if (attempts->n)
+		out->v = xcalloc(attempts->n, sizeof(*out->v));
+	for (size_t i = 0; i < attempts->n; i++) {
+		const char *text = attempts->v[i];
 
 		run_init(&out->v[out->n]);
-		more = run_parse("attempt", text, len, &out->v[out->n], err);
-		out->n++;
-		if (more < 0)
-			break;
+		if (run_parse("attempt", text, strlen(text), &out->v[out->n++], err) < 0)
+			return -1;
 	}
-	db_reset(q);
-	return more < 0 ? -1 : 0;
+	return 0;
+}
+
+static int damaged(struct rows *rows, struct err *err)
+{
+	db_set_damaged(rows->db);
+	return err_set(err, ERR_FAILED, "the index holds what was not put in");
+}
+
+static void read_text(struct db_query *q, struct history *out)
+{
+	size_t len;
+	const char *text = db_blob(q, 4, &len);
+
+	out->has_text = db_type(q, 4) != DB_NULL;
+	if (text)
+		str_add(&out->text, text, len);
+}
+
+static int read_all(struct rows *rows, struct db_query *q, struct history *out,
+		    struct strv *attempts, struct err *err)
+{
+	struct err own = ERR_INIT;
+
+	out->has_record = db_int(q, 3) != 0;
+	read_text(q, out);
+	if (db_int(q, 5) && load_attempts(rows, db_int(q, 0), attempts, err) < 0)
+		return -1;
+	if (sum_of(out, attempts) != db_int(q, 6) || parse_attempts(attempts, &out->runs, &own) < 0)
+		return damaged(rows, err);
+	if (out->has_text)
+		info_open(&out->info, out->path, out->text.buf, out->text.len, &out->err);
+	return 0;
 }
 
 int rows_read(struct rows *rows, struct db_query *q, const struct layout *layout,
 	      struct history *out, struct err *err)
 {
-	int64_t record = db_int(q, 0);
-	int64_t n_runs = db_int(q, 5);
-	const char *text;
-	size_t len;
+	const char *name = db_text(q, 2, NULL);
+	struct strv attempts = STRV_INIT;
+	int result;
 
 	memset(out, 0, sizeof(*out));
 	out->info = (struct info)INFO_INIT;
 	str_init(&out->text);
 	out->dir = (struct stage_dir)STAGE_DIR_INIT;
-	layout_fill(layout, &out->dir, db_text(q, 1, NULL), db_text(q, 2, NULL), -1);
+	if (!name)
+		return damaged(rows, err);
+	layout_fill(layout, &out->dir, db_text(q, 1, NULL), name, -1);
 	out->path = path_join(out->dir.path, RECORD_NAME);
-	out->has_record = db_int(q, 3) != 0;
-	out->has_text = db_type(q, 4) != DB_NULL;
-	if (out->has_text) {
-		text = db_blob(q, 4, &len);
-		str_add(&out->text, text, len);
-		info_open(&out->info, out->path, out->text.buf, out->text.len, &out->err);
-	}
-	return n_runs > 0 ? read_attempts(rows, record, (size_t)n_runs, &out->runs, err) : 0;
+	result = read_all(rows, q, out, &attempts, err);
+	strv_release(&attempts);
+	return result;
 }

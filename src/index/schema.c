@@ -12,7 +12,8 @@
  *            still go unnoticed; NULL: it could not
  * record     what a stage directory holds; all that a history is made of again. 'text' is the record's,
  *            byte by byte, 'strict' the same with null for NaN and Infinity where they differ
- *            'at' is its turn in its place, 'runs' the count of its attempts
+ *            'at' is its turn in its place, 'runs' the count of its attempts, 'sum' tells whether what
+ *            is read of it is what was written
  * entry, metric   of it what SQL is quick with; 'n' counts from 1, and the keys of objects in metrics
  *            are joined by dots
  * attempt    the runs of the journal that are in no record, each as "thhost.run/1"
@@ -31,7 +32,7 @@ const char schema_sql[] =
 	" error TEXT, error_code INTEGER, has_record INTEGER NOT NULL,"
 	" record_stage TEXT, base_model TEXT, total_steps INTEGER, created TEXT, updated TEXT,"
 	" final_checkpoint TEXT, strategy TEXT,"
-	" runs INTEGER NOT NULL, text BLOB, strict TEXT);"
+	" runs INTEGER NOT NULL, sum INTEGER NOT NULL, text BLOB, strict TEXT);"
 	"CREATE UNIQUE INDEX record_by_place ON record (place, at);"
 	"CREATE INDEX record_by_ref ON record (ref);"
 	"CREATE TABLE entry (record INTEGER NOT NULL, n INTEGER NOT NULL, dataset TEXT, steps "
