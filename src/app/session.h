@@ -17,8 +17,9 @@ struct session_options {
 	struct strv plugin_files; /* --plugin, repeatable */
 	bool any_stage;		  /* --generic: a stage that nobody has described is meant so */
 	bool no_index;		  /* --no-index: the files are read */
-	void (*reading)(size_t n_read); /* told while many files are read (index/index.h); or NULL */
-	bool may_lack_root;	  /* nothing is written: a root that is not there may be planned */
+	void (*reading)(
+		size_t n_read); /* told while many files are read (index/index.h); or NULL */
+	bool may_lack_root;	/* nothing is written: a root that is not there may be planned */
 };
 
 struct session {

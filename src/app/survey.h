@@ -6,7 +6,8 @@
  *
  * The one way in which commands that ask the history come by it: what each directory holds, in
  * natural order, root by root, from an index of them where that is quicker (index/index.h) - with the
- * same answer as from the files. Runs of the journal that are in the record are left out. Only one history is in memory at a time, unless 'look' keeps some.
+ * same answer as from the files. Runs of the journal that are in the record are left out. Only one
+ * history is in memory at a time, unless 'look' keeps some.
  */
 #ifndef APP_SURVEY_H
 #define APP_SURVEY_H

@@ -86,11 +86,11 @@ static void add_text(const struct index_state *state, const struct strv *roots, 
 }
 
 static int print_state(const struct cli *cli, struct index *index, const struct strv *roots,
-		       struct err *err)
+		       bool has_synced, struct err *err)
 {
 	struct index_state state = { .path = NULL };
 	struct str out = STR_INIT;
-	int result = index ? index_state(index, &state, err) : 0;
+	int result = index ? index_state(index, has_synced, &state, err) : 0;
 
 	if (result == 0) {
 		if (cli->json)
@@ -121,7 +121,7 @@ static int index_roots(const struct cli *cli, const struct strv *roots, struct e
 	if (result == 0 && !is_status)
 		result = index_sync(index, err);
 	if (result == 0)
-		result = print_state(cli, index, roots, err);
+		result = print_state(cli, index, roots, !is_status, err);
 	index_close(index);
 	return result;
 }

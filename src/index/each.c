@@ -5,7 +5,7 @@
 #include "index/index_part.h"
 #include "index/place.h"
 
-/* Three streams in one order; of equals the first counts, and what it gave is passed over in the others. */
+/* Three streams in one order. Of equals the first counts, and the others pass over what it gave. */
 enum stream {
 	WAITED,	 /* places that entries outside of the tree wait for */
 	LIVE,	 /* other places that are to be read from the files */

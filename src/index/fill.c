@@ -116,7 +116,7 @@ static int find_place(struct fill *f, struct part *part, bool *is_same, struct e
 	return more < 0 ? -1 : 0;
 }
 
-/* Its row, without anything of it. An empty 'seen' is never fresh: whoever is killed now leaves no harm. */
+/* Its row, with nothing in it. An empty 'seen' is never fresh: to be killed now does no harm. */
 static int prepare_place(struct fill *f, struct part *part, struct err *err)
 {
 	struct db_query *q;
@@ -177,7 +177,7 @@ static int drop_range(struct fill *f, const struct str *from, const struct str *
 	return more;
 }
 
-/* The first part of the tree that the index has from 'from' on, directly below 'part', in 'out' (""). */
+/* The first part directly below 'part' that the index has from 'from' on, in 'out'; or "". */
 static int next_below(struct fill *f, const struct part *part, const struct str *from,
 		      const struct str *to, struct str *out, struct err *err)
 {

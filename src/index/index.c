@@ -524,31 +524,36 @@ static int64_t size_of(const char *path, const char *suffix)
 	return size;
 }
 
-int index_state(struct index *index, struct index_state *out, struct err *err)
+static int count_stale(struct index *index, int64_t *out, struct err *err)
 {
 	struct dirty_list dirty = { .v = NULL };
-	int64_t version;
 	int result;
 
-	*out = (struct index_state){ .path = xstrdup(index->path) };
-	out->bytes = size_of(index->path, "") + size_of(index->path, "-wal") +
-		     size_of(index->path, "-shm");
 	index_undo(index);
 	result = index_begin(index, "", err);
 	if (result == 0)
 		result = index_check(index, &dirty, err);
-	out->n_stale = (int64_t)dirty.n;
+	*out = (int64_t)dirty.n;
 	dirty_list_release(&dirty);
-	if (result < 0 || ask_int(index, "PRAGMA user_version", &version, err) < 0 ||
-	    ask_int(index, "SELECT count(*) FROM place", &out->n_places, err) < 0 ||
+	return result;
+}
+
+int index_state(struct index *index, bool has_synced, struct index_state *out, struct err *err)
+{
+	*out = (struct index_state){ .path = xstrdup(index->path), .version = SCHEMA_VERSION };
+	out->bytes = size_of(index->path, "") + size_of(index->path, "-wal") +
+		     size_of(index->path, "-shm");
+	if (!has_synced && count_stale(index, &out->n_stale, err) < 0)
+		return -1;
+	if (ask_int(index, "SELECT count(*) FROM place", &out->n_places, err) < 0 ||
 	    ask_int(index, "SELECT count(*) FROM place WHERE is_live", &out->n_live, err) < 0 ||
 	    ask_int(index, "SELECT count(*) FROM place WHERE racy_since IS NOT NULL", &out->n_racy,
 		    err) < 0 ||
 	    ask_int(index, "SELECT count(*) FROM record", &out->n_records, err) < 0)
-		result = -1;
-	out->version = (int)version;
-	index_undo(index);
-	return result;
+		return -1;
+	if (has_synced)
+		out->n_stale = out->n_racy;
+	return 0;
 }
 
 void index_state_release(struct index_state *state)

@@ -9,12 +9,13 @@
  *
  * A cache in $XDG_CACHE_HOME/thhost/index, one file for each set of roots (and user, groups and stage
  * names: all that decides what a walk finds). index_each() gives the histories that histories_each()
- * would read, but for the runs of the journal that are in the record. It is never trusted over the files:
- * index_sync() looks at everything that was looked at before (index/seen.h) and reads again what looks
- * otherwise, what was changed so shortly before it was read that another change would not show, and
- * nothing else; what is not at rest (a run that goes on, a directory that could not be read, entries
- * that wait) is read by index_each() from the files. Several processes may do so at once. What is
- * damaged or of another version is made anew. Any error means only that the files have to be read instead.
+ * would read, but for the runs of the journal that are in the record. It is never trusted over the
+ * files: index_sync() looks at everything that was looked at before (index/seen.h) and reads again
+ * what looks otherwise, what was changed so shortly before it was read that another change would not
+ * show, and nothing else; what is not at rest (a run that goes on, a directory that could not be read,
+ * entries that wait) is read by index_each() from the files. Several processes may do so at once. What
+ * is damaged or of another version is made anew. Any error means no more than that the files have to
+ * be read instead.
  */
 #ifndef INDEX_INDEX_H
 #define INDEX_INDEX_H
@@ -39,7 +40,7 @@ struct index_options {
 	const struct strv *roots;	/* paths; what is the same directory counts once */
 	const struct stage_map *stages; /* or NULL */
 	enum index_absent absent;
-	/* Called while files are read, with how many places were, and with 0 at the end. May be NULL. */
+	/* Told while files are read how many places were, and 0 at the end. May be NULL. */
 	void (*progress)(size_t n_read);
 };
 
@@ -53,13 +54,13 @@ void index_close(struct index *index); /* NULL is nothing */
  */
 int index_sync(struct index *index, struct err *err);
 
-/* Throw away what it holds; index_sync() reads everything then. */
+/* Throw away all it holds; index_sync() reads everything then. */
 int index_erase(struct index *index, struct err *err);
 
 /*
  * After index_sync(): as histories_each(). 'layout' is of one of the roots; its path, as it is written
- * there, is that of the histories. INDEX_BROKEN: the index cannot be read any further, for the reason in
- * 'err'; where there is none it was damaged, and has been thrown away. What 'fn' got until then is right.
+ * there, is that of the histories. INDEX_BROKEN: the index cannot be read any further, for the reason
+ * in 'err'; where there is none it was damaged, and has been thrown away. What 'fn' got is right.
  */
 #define INDEX_BROKEN INT_MIN
 int index_each(struct index *index, struct layout *layout, const char *exp,
@@ -73,10 +74,11 @@ struct index_state {
 	int64_t n_live; /* read each time */
 	int64_t n_racy; /* to be read once more */
 	int64_t n_records;
-	int64_t n_stale; /* places to read again, racy ones included; nothing is changed by asking */
+	int64_t n_stale; /* places to read again, racy ones included */
 };
 
-int index_state(struct index *index, struct index_state *out, struct err *err);
+/* 'has_synced': just now, so that nothing is looked at. Asking changes nothing. */
+int index_state(struct index *index, bool has_synced, struct index_state *out, struct err *err);
 void index_state_release(struct index_state *state);
 
 /* For SQL over what index_sync() found; the index stays its owner. */

@@ -10,7 +10,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* A run of digits as "0", how many count, and those: it is between '/' and ':' as any digit would be. */
+/* A run of digits as "0", how many count, and those: between '/' and ':' as any digit would be. */
 static const char *add_digits(const char *at, const char *end, struct str *out)
 {
 	const char *from;

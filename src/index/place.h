@@ -12,8 +12,8 @@
 /* Into 'out', cleared first. "" gives an empty key. */
 void place_key(const char *path, struct str *out);
 
-/* Make of a key (not the empty one) one that comes after it and after all that lies below it, and before
- * any other. */
+/* Make of a key (not the empty one) one that comes after it and after all that lies below it, and
+ * before any other. */
 void place_key_end(struct str *key);
 
 /* How the keys of two paths compare. */

@@ -33,7 +33,8 @@ int rows_drop(struct rows *rows, int64_t place, struct err *err);
 
 /*
  * The other way. 'q' stands at a row that begins with ROWS_COLUMNS of record r; paths are those of
- * 'layout'. -1 with 'err': also where the row cannot be what rows_put() put in (db_is_damaged()). 'out' is released by the caller in any case.
+ * 'layout'. -1 with 'err': also where the row cannot be what rows_put() put in (db_is_damaged()).
+ * 'out' is released by the caller in any case.
  */
 #define ROWS_COLUMNS "r.id, r.exp, r.name, r.has_record, r.text, r.runs, r.sum"
 int rows_read(struct rows *rows, struct db_query *q, const struct layout *layout,

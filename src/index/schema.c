@@ -24,6 +24,7 @@ const char schema_sql[] =
 	"CREATE TABLE place (id INTEGER PRIMARY KEY, root INTEGER NOT NULL, path TEXT NOT NULL,"
 	" sort BLOB NOT NULL, is_live INTEGER NOT NULL, racy_since INTEGER, seen BLOB NOT NULL,"
 	" UNIQUE (root, sort));"
+	"CREATE INDEX place_racy ON place (root) WHERE racy_since IS NOT NULL;"
 	"CREATE INDEX place_live ON place (root, sort) WHERE is_live;"
 	"CREATE TABLE record (id INTEGER PRIMARY KEY, place INTEGER NOT NULL, root INTEGER NOT "
 	"NULL,"

@@ -172,8 +172,8 @@ int spool_put(int stage_dirfd, const char *stage_dir, const char *run_id, const 
 /* The places outside of the tree, whether they are there or not. */
 void spool_places(struct strv *paths);
 
-/* The stage directories (absolute, as spooled) that something in those places waits for; one may be there
- * twice. -1 where a place cannot be read. */
+/* The stage directories (absolute, as spooled) that something in those places waits for; one may be
+ * there twice. -1 where a place cannot be read. */
 int spool_dirs(struct strv *dirs, struct err *err);
 
 /*

@@ -133,8 +133,8 @@ struct stage_dir {
 	}
 void stage_dir_release(struct stage_dir *dir);
 
-/* What is known of directory 'name' of 'exp' (NULL: directly below the root) without a look at it; takes
- * 'fd', which may be -1. */
+/* What is known of directory 'name' of 'exp' (NULL: directly below the root) without a look at it;
+ * takes 'fd', which may be -1. */
 void layout_fill(const struct layout *layout, struct stage_dir *out, const char *exp,
 		 const char *name, int fd);
 
