@@ -51,8 +51,8 @@ static const char *const texts[] = {
 	[FIND] = "SELECT id, racy_since, seen FROM place WHERE root = ? AND sort = ?",
 	[ADD] = "INSERT INTO place (root, path, sort, is_live, seen) VALUES (?, ?, ?, 1, x'')",
 	[SET] = "UPDATE place SET is_live = ?2, racy_since = ?3, seen = ?4 WHERE id = ?1",
-	[NEXT_BELOW] = "SELECT path FROM place WHERE root = ? AND sort >= ? AND sort < ?"
-		       " ORDER BY sort LIMIT 1",
+	[NEXT_BELOW] = ("SELECT path FROM place WHERE root = ? AND sort >= ? AND sort < ?"
+			" ORDER BY sort LIMIT 1"),
 	[ALL_BELOW] = "SELECT id FROM place WHERE root = ? AND sort >= ? AND sort < ?",
 	[DROP] = "DELETE FROM place WHERE id = ?",
 };
@@ -396,7 +396,7 @@ static void look_at_runs(struct fill *f, const struct stage_dir *dir)
 {
 	struct strv names = STRV_INIT;
 	struct err ignored = ERR_INIT;
-	int fd = openat(dir->fd, RUNS + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(dir->fd, &RUNS[1], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0 || path_list(fd, &names, &ignored) < 0)
 		doubt(f);

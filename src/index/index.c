@@ -444,30 +444,44 @@ struct db *index_db(struct index *index)
 
 /* ---- up to date ---- */
 
-static int fill_locked(struct index *index, struct err *err)
+/* Another number than before: other processes have written since. */
+static int read_version(struct index *index, int64_t *out, struct err *err)
 {
-	struct dirty_list dirty = { .v = NULL };
-	int result = index_begin(index, "", err);
+	return ask_int(index, "PRAGMA data_version", out, err);
+}
 
-	if (result == 0)
-		result = index_check(index, &dirty, err);
+static int check(struct index *index, struct dirty_list *dirty, int64_t *version, struct err *err)
+{
+	dirty_list_release(dirty);
+	if (index_begin(index, "", err) < 0 || read_version(index, version, err) < 0)
+		return -1;
+	return index_check(index, dirty, err);
+}
+
+static int fill_locked(struct index *index, struct dirty_list *dirty, int64_t version,
+		       struct err *err)
+{
+	int64_t now;
+
 	index_undo(index);
-	if (result == 0 && dirty.n)
-		result = index_fill(index, &dirty, err);
-	dirty_list_release(&dirty);
-	return result;
+	if (read_version(index, &now, err) < 0 ||
+	    (now != version && check(index, dirty, &now, err) < 0))
+		return -1;
+	index_undo(index);
+	return dirty->n ? index_fill(index, dirty, err) : 0;
 }
 
 /* Of all who find that something has changed one reads it, and the others what he found. */
-static int fill(struct index *index, struct err *err)
+static int fill(struct index *index, struct dirty_list *dirty, int64_t version, struct err *err)
 {
 	struct lock lock = LOCK_INIT;
 	int64_t ignored;
 	int result;
 
+	index_undo(index);
 	if (lock_index(index, &lock, err) < 0)
 		return -1;
-	result = fill_locked(index, err);
+	result = fill_locked(index, dirty, version, err);
 	/* The answers are as of now: what others read from here on is not seen. */
 	if (result == 0)
 		result = index_begin(index, "", err);
@@ -480,18 +494,13 @@ static int fill(struct index *index, struct err *err)
 static int sync_once(struct index *index, struct err *err)
 {
 	struct dirty_list dirty = { .v = NULL };
-	bool is_fresh;
+	int64_t version;
+	int result = check(index, &dirty, &version, err);
 
-	if (index_begin(index, "", err) < 0 || index_check(index, &dirty, err) < 0) {
-		dirty_list_release(&dirty);
-		return -1;
-	}
-	is_fresh = !dirty.n;
+	if (result == 0 && dirty.n)
+		result = fill(index, &dirty, version, err);
 	dirty_list_release(&dirty);
-	if (is_fresh)
-		return 0;
-	index_undo(index);
-	return fill(index, err);
+	return result;
 }
 
 int index_sync(struct index *index, struct err *err)
