@@ -31,8 +31,8 @@ struct command {
 };
 
 extern const struct command cmd_adopt, cmd_best, cmd_compare, cmd_config, cmd_completion,
-	cmd_doctor, cmd_exp, cmd_help, cmd_index, cmd_lineage, cmd_list, cmd_plugin, cmd_record,
-	cmd_repair, cmd_run, cmd_show, cmd_strategies, cmd_verify, cmd_version;
+	cmd_doctor, cmd_exp, cmd_help, cmd_index, cmd_lineage, cmd_list, cmd_plugin, cmd_query,
+	cmd_record, cmd_repair, cmd_run, cmd_show, cmd_strategies, cmd_verify, cmd_version;
 
 /* All of them in the order of the help page; ends with NULL. */
 extern const struct command *const commands[];
@@ -53,6 +53,9 @@ int command_unknown(const char *verb, struct err *err);
 
 /* Tell the error, on stderr; as the last line there, an object, with --json. Returns 'status'. */
 int command_report(const struct err *err, int status, bool as_json);
+
+/* What command_report() would print. */
+void command_error_text(const struct err *err, int status, bool as_json, struct str *out);
 
 /* The help page of one verb, or with NULL of the program. */
 void command_help(const struct command *command, struct str *out);

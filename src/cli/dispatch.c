@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&cmd_run,    &cmd_record,     &cmd_adopt,   &cmd_show,	     &cmd_list,
-	&cmd_best,   &cmd_compare,    &cmd_lineage, &cmd_strategies, &cmd_exp,
-	&cmd_index,  &cmd_verify,     &cmd_repair,  &cmd_plugin,     &cmd_config,
-	&cmd_doctor, &cmd_completion, &cmd_version, &cmd_help,	     NULL,
+	&cmd_run,    &cmd_record,  &cmd_adopt,	    &cmd_show,	     &cmd_list,
+	&cmd_best,   &cmd_compare, &cmd_lineage,    &cmd_strategies, &cmd_query,
+	&cmd_exp,    &cmd_index,   &cmd_verify,	    &cmd_repair,     &cmd_plugin,
+	&cmd_config, &cmd_doctor,  &cmd_completion, &cmd_version,    &cmd_help,
+	NULL,
 };
 
 const struct option_spec common_options[] = {
@@ -57,10 +58,9 @@ static void fill_standard_descriptors(void)
 	}
 }
 
-static void report_as_json(const struct err *err, int status)
+static void error_as_json(const struct err *err, int status, struct str *out)
 {
-	struct str line = STR_INIT;
-	struct jsonw w = jsonw_begin(&line, 0);
+	struct jsonw w = jsonw_begin(out, 0);
 
 	jsonw_object(&w);
 	jsonw_key(&w, "error");
@@ -72,17 +72,33 @@ static void report_as_json(const struct err *err, int status)
 	jsonw_pair_int(&w, "exit", status);
 	jsonw_end(&w);
 	jsonw_end(&w);
-	str_addch(&line, '\n');
-	print_to(stderr, &line); /* where it does not get there, nothing would */
-	str_release(&line);
+	str_addch(out, '\n');
+}
+
+void command_error_text(const struct err *err, int status, bool as_json, struct str *out)
+{
+	if (as_json) {
+		error_as_json(err, status, out);
+		return;
+	}
+	str_adds(out, "thhost: ");
+	add_safe(out, err->msg);
+	str_adds(out, err->hint[0] ? "\nhint: " : "");
+	add_safe(out, err->hint);
+	str_addch(out, '\n');
 }
 
 int command_report(const struct err *err, int status, bool as_json)
 {
-	if (as_json)
-		report_as_json(err, status);
-	else
+	struct str line = STR_INIT;
+
+	if (!as_json) {
 		log_error(err);
+		return status;
+	}
+	error_as_json(err, status, &line);
+	print_to(stderr, &line); /* where it does not get there, nothing would */
+	str_release(&line);
 	return status;
 }
 

@@ -4,28 +4,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "index/db_part.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <unistd.h>
 
 #define BUSY_MS 10000
-#define STEPS_PER_LOOK 20000 /* of SQLite's machine, between two looks at the clock: some 0.2 ms */
-
-struct db {
-	sqlite3 *handle;
-	char *path;
-	bool is_damaged;
-	const struct db_limits *limits;
-	int64_t started_ms; /* when the first statement under limits began; -1: none has */
-	bool is_over_time;
-};
-
-struct db_query {
-	struct db *db;
-	sqlite3_stmt *stmt;
-	const char *rest;
-};
 
 /* ---- errors ---- */
 
@@ -45,20 +29,35 @@ static enum err_code code_of(int rc)
 	}
 }
 
-static int fail(struct db *db, int rc, enum err_code code, struct err *err)
+/* What a stranger's statement did wrong is no fault of the file, which he does not know. */
+static void tell(struct db *db, int rc, enum err_code code, struct err *err)
 {
-	if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
-		db->is_damaged = true;
+	const char *why = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
+
 	if (db->is_over_time)
-		err_set(err, ERR_INTERRUPTED, "'%s': took longer than %g s", db->path,
+		err_set(err, ERR_INTERRUPTED, "the statement took longer than %g s",
 			db->limits->seconds);
 	else if (rc == SQLITE_NOMEM && db->limits)
-		err_set(err, ERR_INTERRUPTED, "'%s': needed more than %lld MiB of memory", db->path,
+		err_set(err, ERR_INTERRUPTED, "the statement needed more than %lld MiB of memory",
 			(long long)(db->limits->memory >> 20));
+	else if (db->limits && db->denied[0])
+		err_set(err, ERR_INVALID, "%s", db->denied);
+	else if (rc == SQLITE_TOOBIG && db->limits)
+		err_set(err, ERR_INTERRUPTED, "a value in the statement is longer than %d MiB",
+			sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, -1) >> 20);
+	else if (db->limits && !db->is_damaged)
+		err_set(err, rc == SQLITE_ERROR ? ERR_INVALID : code, "%s", why);
 	else
-		err_set(err, code, "'%s': %s", db->path,
-			db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc));
-	err_path(err, db->path);
+		err_set(err, code, "'%s': %s", db->path, why);
+}
+
+int db_fail(struct db *db, int rc, enum err_code code, struct err *err)
+{
+	if (rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
+		db->is_damaged = true;
+	tell(db, rc, code, err);
+	if (!db->limits || db->is_damaged)
+		err_path(err, db->path);
 	return -1;
 }
 
@@ -102,7 +101,7 @@ struct db *db_open(const char *path, enum db_mode mode, struct err *err)
 	rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
 			     NULL);
 	if (rc != SQLITE_OK)
-		fail(db, rc, ERR_FAILED, err);
+		db_fail(db, rc, ERR_FAILED, err);
 	if (rc != SQLITE_OK || set_up(db, err) < 0) {
 		db_close(db);
 		return NULL;
@@ -114,6 +113,7 @@ void db_close(struct db *db)
 {
 	if (!db)
 		return;
+	sqlite3_blob_close(db->blob);
 	sqlite3_close_v2(db->handle);
 	free(db->path);
 	free(db);
@@ -155,19 +155,20 @@ int db_exec(struct db *db, const char *sql, struct err *err)
 {
 	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : fail(db, rc, code_of(rc), err);
+	return rc == SQLITE_OK ? 0 : db_fail(db, rc, code_of(rc), err);
 }
 
 struct db_query *db_prepare(struct db *db, const char *sql, struct err *err)
 {
 	struct db_query *q = xcalloc(1, sizeof(*q));
-	int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->stmt,
-				    &q->rest);
+	int rc;
 
+	db->denied[0] = '\0';
+	rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, &q->rest);
 	q->db = db;
 	if (rc == SQLITE_OK)
 		return q;
-	fail(db, rc, rc == SQLITE_ERROR ? ERR_INVALID : code_of(rc), err);
+	db_fail(db, rc, rc == SQLITE_ERROR ? ERR_INVALID : code_of(rc), err);
 	db_finish(q);
 	return NULL;
 }
@@ -178,6 +179,31 @@ void db_finish(struct db_query *q)
 		return;
 	sqlite3_finalize(q->stmt);
 	free(q);
+}
+
+bool db_is_empty(const struct db_query *q)
+{
+	return !q->stmt;
+}
+
+bool db_only_reads(const struct db_query *q)
+{
+	return sqlite3_stmt_readonly(q->stmt);
+}
+
+int db_parameter_count(const struct db_query *q)
+{
+	return sqlite3_bind_parameter_count(q->stmt);
+}
+
+const char *db_parameter_name(const struct db_query *q, int at)
+{
+	return sqlite3_bind_parameter_name(q->stmt, at);
+}
+
+int db_error_offset(const struct db *db)
+{
+	return sqlite3_error_offset(db->handle);
 }
 
 void db_bind_int(struct db_query *q, int at, int64_t value)
@@ -220,7 +246,7 @@ int db_step(struct db_query *q, struct err *err)
 	rc = sqlite3_step(q->stmt);
 	if (rc == SQLITE_ROW)
 		return 1;
-	return rc == SQLITE_DONE ? 0 : fail(q->db, rc, code_of(rc), err);
+	return rc == SQLITE_DONE ? 0 : db_fail(q->db, rc, code_of(rc), err);
 }
 
 void db_reset(struct db_query *q)
@@ -292,6 +318,38 @@ const void *db_blob(struct db_query *q, int column, size_t *len)
 	return bytes;
 }
 
+const char *db_path(const struct db *db)
+{
+	return db->path;
+}
+
+/* A handle goes from row to row; one that has failed is of no more use. */
+static bool move_blob(struct db *db, const char *table, const char *column, int64_t id)
+{
+	if (db->blob && sqlite3_blob_reopen(db->blob, id) == SQLITE_OK)
+		return true;
+	sqlite3_blob_close(db->blob);
+	db->blob = NULL;
+	return sqlite3_blob_open(db->handle, "main", table, column, id, 0, &db->blob) == SQLITE_OK;
+}
+
+bool db_read_value(struct db *db, const char *table, const char *column, int64_t id,
+		   struct str *out)
+{
+	int len;
+
+	str_clear(out);
+	if (!move_blob(db, table, column, id))
+		return false;
+	len = sqlite3_blob_bytes(db->blob);
+	str_reserve(out, (size_t)len);
+	if (sqlite3_blob_read(db->blob, out->buf, len, 0) != SQLITE_OK)
+		return false;
+	out->len = (size_t)len;
+	out->buf[len] = '\0';
+	return true;
+}
+
 int64_t db_changes(const struct db *db)
 {
 	return sqlite3_changes64(db->handle);
@@ -300,56 +358,6 @@ int64_t db_changes(const struct db *db)
 int64_t db_last_id(const struct db *db)
 {
 	return sqlite3_last_insert_rowid(db->handle);
-}
-
-/* ---- statements of a stranger ---- */
-
-static bool is_view(const struct db *db, const char *name)
-{
-	for (size_t i = 0; name && db->limits->views[i]; i++)
-		if (strcmp(db->limits->views[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* What is below a view may be read through it alone: 'via' is the view that asks. */
-static int authorize(void *arg, int action, const char *first, const char *second UNUSED,
-		     const char *database UNUSED, const char *via)
-{
-	const struct db *db = arg;
-
-	switch (action) {
-	case SQLITE_SELECT:
-	case SQLITE_RECURSIVE:
-	case SQLITE_FUNCTION:
-		return SQLITE_OK;
-	case SQLITE_READ:
-		return is_view(db, first) || is_view(db, via) ? SQLITE_OK : SQLITE_DENY;
-	default:
-		return SQLITE_DENY;
-	}
-}
-
-static int look_at_clock(void *arg)
-{
-	struct db *db = arg;
-	double seconds = (double)(clock_monotonic_ms() - db->started_ms) / 1000;
-
-	db->is_over_time =
-		db->limits->seconds > 0 && db->started_ms >= 0 && seconds > db->limits->seconds;
-	return db->is_over_time;
-}
-
-int db_confine(struct db *db, const struct db_limits *limits, struct err *err)
-{
-	int rc;
-
-	db->limits = limits;
-	if (limits->memory)
-		sqlite3_hard_heap_limit64(limits->memory);
-	sqlite3_progress_handler(db->handle, STEPS_PER_LOOK, look_at_clock, db);
-	rc = sqlite3_set_authorizer(db->handle, authorize, db);
-	return rc == SQLITE_OK ? 0 : fail(db, rc, ERR_FAILED, err);
 }
 
 /* The end of a "--" or of a C comment that begins at 'at', or 'at'. */

@@ -8,15 +8,16 @@
  *		ref = db_text(q, 0);
  *	db_reset(q);
  *
- * The one file that includes sqlite3.h. Parameters count from 1, columns from 0, as in SQLite. All
- * that is opened here can be made again from the files, so a fault is told in 'err' and nothing more
- * is at stake: ERR_BUSY where another process holds it for too long, ERR_INVALID for a statement that
- * does not compile or is not allowed, ERR_FAILED else (ERR_INTERRUPTED: a limit was reached). Messages
- * name the file. A db and its queries belong to one thread.
+ * Only db.c and its parts (db_*.c) include sqlite3.h. Parameters count from 1, columns from 0, as in
+ * SQLite. All that is opened here can be made again from the files, so a fault is told in 'err' and
+ * nothing more is at stake: ERR_BUSY where another process holds it for too long, ERR_INVALID for a
+ * statement that does not compile or is not allowed, ERR_FAILED else (ERR_INTERRUPTED: a limit was
+ * reached). Messages name the file. A db and its queries belong to one thread.
  */
 #ifndef INDEX_DB_H
 #define INDEX_DB_H
 #include "base/err.h"
+#include "base/str.h"
 
 struct db;
 struct db_query;
@@ -48,6 +49,19 @@ int db_exec(struct db *db, const char *sql, struct err *err);
 struct db_query *db_prepare(struct db *db, const char *sql, struct err *err);
 void db_finish(struct db_query *q); /* NULL is nothing */
 
+/* Was there nothing but blanks and comments? Such a query cannot be run. */
+bool db_is_empty(const struct db_query *q);
+
+/* Does it leave the file as it is? Transactions count as that, VACUUM does not. */
+bool db_only_reads(const struct db_query *q);
+
+int db_parameter_count(const struct db_query *q);
+/* ":NAME" with what introduces it; NULL for a bare "?". */
+const char *db_parameter_name(const struct db_query *q, int at);
+
+/* Which byte of the text that did not compile is to blame; -1: none in particular. */
+int db_error_offset(const struct db *db);
+
 /* Bind for the next run. Texts and blobs must stay until it is reset. NULL text is SQL's NULL. */
 void db_bind_int(struct db_query *q, int at, int64_t value);
 void db_bind_real(struct db_query *q, int at, double value); /* NaN is NULL */
@@ -76,6 +90,14 @@ double db_real(struct db_query *q, int column);
 const char *db_text(struct db_query *q, int column, size_t *len);
 const void *db_blob(struct db_query *q, int column, size_t *len);
 
+/* The bytes of 'column' in row 'id' of a table, into 'out' (cleared first), past all fences: for
+ * functions of ours. False for NULL, or where there is no such row. */
+bool db_read_value(struct db *db, const char *table, const char *column, int64_t id,
+		   struct str *out);
+
+/* The path it was opened by. */
+const char *db_path(const struct db *db);
+
 /* How many rows the last statement changed; the id of the row put in last. */
 int64_t db_changes(const struct db *db);
 int64_t db_last_id(const struct db *db);
@@ -84,15 +106,53 @@ int64_t db_last_id(const struct db *db);
 
 struct db_limits {
 	const char *const *views; /* what may be read, ended by NULL; and nothing else */
+	const char *inner;	  /* how the names of the views begin that may read the tables */
 	double seconds;		  /* of wall time for all; 0: none */
 	int64_t memory;		  /* bytes that SQLite may hold; 0: no limit */
 };
 
 /*
- * From now on only SELECTs over 'limits->views' compile, with pure functions, and they end with
- * ERR_INTERRUPTED when a limit is reached. There is no way back. 'limits' must stay.
+ * From now on only SELECTs over 'limits->views' compile, with functions that do no more than compute,
+ * and they end with ERR_INTERRUPTED when a limit is reached. Time is looked at between two steps of
+ * SQLite's machine: one call of instr() over long texts may go on for long, the caller must see to
+ * that. There is no way back. 'limits' must stay.
  */
 int db_confine(struct db *db, const struct db_limits *limits, struct err *err);
+
+/* ---- functions of ours, for views ---- */
+
+struct db_value {
+	enum db_type type;
+	int64_t integer;
+	double real;	  /* NaN is NULL */
+	const char *text; /* of a text or a blob */
+	size_t len;
+};
+
+/* 'out' is NULL beforehand; its text must stay until the next call. */
+typedef void (*db_function_fn)(void *arg, const struct db_value *args, struct db_value *out);
+struct db_function {
+	const char *name;
+	int n_args;
+	db_function_fn fn;
+	void *arg;
+	void (*release)(void *arg); /* called in any case */
+};
+int db_add_function(struct db *db, const struct db_function *function, struct err *err);
+
+/* A table that is made of its arguments: "FROM name(a, b)". */
+struct db_rows;
+struct db_table {
+	const char *name;
+	const char *columns; /* "n, name, value" */
+	int n_columns;
+	int n_args;
+	void (*fill)(struct db *db, const struct db_value *args, struct db_rows *rows);
+};
+/* Column by column, row by row; copied. */
+void db_rows_add(struct db_rows *rows, const struct db_value *value);
+/* 'table' must stay. */
+int db_add_table(struct db *db, const struct db_table *table, struct err *err);
 
 /* What follows the first statement of 'sql', without blanks and comments: "" if that is all. */
 const char *db_rest(const struct db_query *q);

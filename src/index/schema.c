@@ -47,7 +47,3 @@ const char schema_sql[] =
 	" PRIMARY KEY (record, n, name)) WITHOUT ROWID;"
 	"CREATE TABLE attempt (record INTEGER NOT NULL, n INTEGER NOT NULL, json TEXT NOT NULL,"
 	" PRIMARY KEY (record, n)) WITHOUT ROWID;";
-
-const char *const schema_views[] = {
-	"models", "entries", "metrics", "params", "edges", "runs", "json_each", "json_tree", NULL,
-};

@@ -44,6 +44,9 @@ static const struct conf_key keys[] = {
 	{ "run", "strict", CONF_BOOL, "no", "THHOST_STRICT", NULL, 0, 0 },
 	{ "run", "grace_s", CONF_INT, "10", "THHOST_GRACE", NULL, 0, 3600 },
 
+	{ "query", "timeout_s", CONF_INT, "30", "THHOST_QUERY_TIMEOUT", NULL, 0, DAY_S },
+	{ "query", "memory_mb", CONF_INT, "512", "THHOST_QUERY_MEMORY", NULL, 16, 1 << 20 },
+
 	{ "ui", "color", CONF_CHOICE, "auto", "THHOST_COLOR", "auto always never", 0, 0 },
 	{ "ui", "pager", CONF_TEXT, "auto", "THHOST_PAGER", NULL, 0, 0 },
 	{ "ui", "time", CONF_CHOICE, "relative", "THHOST_TIME", "relative iso", 0, 0 },
