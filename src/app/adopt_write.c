@@ -43,7 +43,8 @@ static void add_parents(struct writing *w, struct entry *entry)
 
 		dir.ref = base->ref; /* borrowed */
 		dir.fd = open_model(w->adopt, base, &ignored);
-		parents_add(&out, &dir, edge->relation, "inferred", edge->checkpoint);
+		parents_add(&out, &dir, w->model->ref, edge->relation, "inferred",
+			    edge->checkpoint);
 		if (dir.fd >= 0)
 			close(dir.fd);
 	}

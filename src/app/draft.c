@@ -185,7 +185,8 @@ static void take_base(struct draft *draft, struct session *session, const char *
 						   : xstrdup(place.dir.path);
 		}
 		if (!draft->has_parent || strcmp(place.dir.path, draft->parent.path) != 0)
-			parents_add(w, &place.dir, "starts_from", how, place.checkpoint);
+			parents_add(w, &place.dir, draft->dir.ref, "starts_from", how,
+				    place.checkpoint);
 	}
 	if (!draft->base_model)
 		draft->base_model = xstrdup(text);
@@ -207,7 +208,7 @@ static void add_required(struct draft *draft, struct session *session, struct js
 		if (layout_open_stage(&session->layout, draft->dir.exp, draft->plan.requires.v[i],
 				      draft->values->dataset, false, &dir, &ignored) == 0 &&
 		    has_record(&dir)) {
-			parents_add(w, &dir, "uses", "inferred", NULL);
+			parents_add(w, &dir, draft->dir.ref, "uses", "inferred", NULL);
 			/* What it works from is all that lies there, not one file of it. */
 			if (!draft->base_model)
 				set_base(draft, &dir, NULL);
@@ -228,7 +229,7 @@ static void find_origins(struct draft *draft, struct session *session, const cha
 	jsonw_array(&w);
 	if (draft->has_parent) {
 		start_from(draft, &draft->parent);
-		parents_add(&w, &draft->parent, "continues", "declared", NULL);
+		parents_add(&w, &draft->parent, draft->dir.ref, "continues", "declared", NULL);
 	} else if (draft->values->into && has_record(&draft->dir)) {
 		start_from(draft, &draft->dir);
 	}

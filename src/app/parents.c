@@ -17,11 +17,7 @@ void base_place_release(struct base_place *place)
 	place->checkpoint = NULL;
 }
 
-/*
- * 'path' with its links resolved. Up to 'spare' components at its end need not be there: checkpoints
- * come and go. Fresh memory, or NULL.
- */
-static char *resolve_links(const char *path, size_t spare)
+char *parents_resolve_links(const char *path, size_t spare)
 {
 	struct err ignored = ERR_INIT;
 	char *head = xstrdup(path);
@@ -50,7 +46,7 @@ static char *resolve_links(const char *path, size_t spare)
 static char *below_root(const struct layout *layout, const char *path, size_t spare)
 {
 	char *real_root = realpath(layout->root, NULL);
-	char *real_path = resolve_links(path, spare);
+	char *real_path = parents_resolve_links(path, spare);
 	char *rest = NULL;
 	size_t len = real_root ? strlen(real_root) : 0;
 
@@ -91,8 +87,7 @@ static bool find_at(struct layout *layout, const char *path, size_t spare, struc
 	return found;
 }
 
-/* How many components may be missing: the first must be there, or any text would lie somewhere. */
-static size_t spare_parts(const char *text)
+size_t parents_spare(const char *text)
 {
 	size_t n = 0;
 
@@ -113,7 +108,7 @@ bool parents_find_base(struct layout *layout, const char *exp, const char *text,
 
 	if (!*text)
 		return false;
-	spare = spare_parts(text);
+	spare = parents_spare(text);
 	if (find_at(layout, text, spare, out))
 		return true;
 	if (text[0] == '/')
@@ -145,43 +140,90 @@ static char *last_run_id(const struct info *info)
 struct parent_facts {
 	char *checkpoint;
 	char *run_id;
+	char *sha256; /* of the checkpoint */
 };
 
-static struct parent_facts facts_of(const struct stage_dir *parent)
+/* The newest entry that names 'checkpoint' and its hash. */
+static char *hash_of(const struct info *info, const char *checkpoint)
 {
-	struct parent_facts facts = { NULL, NULL };
+	const struct json *doc = &info->doc;
+	char *sha256 = NULL;
+
+	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i)) {
+		size_t made = info_entry_member(info, i, "final_checkpoint");
+		char *own = NULL;
+
+		if (json_string_is(doc, json_member(doc, made, "name"), checkpoint))
+			own = json_string_copy(doc, json_member(doc, made, "sha256"));
+		if (own) {
+			free(sha256);
+			sha256 = own;
+		}
+	}
+	return sha256;
+}
+
+/* 'checkpoint': which of its checkpoints it is about; NULL: the final one. */
+static struct parent_facts facts_of(const struct stage_dir *parent, const char *checkpoint)
+{
+	struct parent_facts facts = { .checkpoint = xstrdup_or_null(checkpoint) };
 	struct str text = STR_INIT;
 	struct info info = INFO_INIT;
 	struct err ignored = ERR_INIT;
 
 	if (store_read(parent->fd, parent->ref, &text, &ignored) == 0 &&
 	    info_open(&info, parent->ref, text.buf, text.len, &ignored) == 0) {
-		facts.checkpoint = info_string(&info, "final_checkpoint");
+		if (!facts.checkpoint)
+			facts.checkpoint = info_string(&info, "final_checkpoint");
 		facts.run_id = last_run_id(&info);
+		if (facts.checkpoint && *facts.checkpoint)
+			facts.sha256 = hash_of(&info, facts.checkpoint);
 	}
 	info_release(&info);
 	str_release(&text);
 	return facts;
 }
 
-void parents_add(struct jsonw *w, const struct stage_dir *parent, const char *relation,
-		 const char *how, const char *checkpoint)
+/* "../stage1_hrds"; NULL where they are not below one root. */
+static char *way_to(const char *parent, const char *child)
 {
-	struct parent_facts facts = facts_of(parent);
+	char *to;
+	char *from;
+	char *way;
 
-	if (!checkpoint)
-		checkpoint = facts.checkpoint;
+	if (!child || parent[0] == '/' || child[0] == '/')
+		return NULL;
+	to = xstrf("/%s", parent);
+	from = xstrf("/%s", child);
+	way = path_relative_to(to, from);
+	free(to);
+	free(from);
+	return way;
+}
+
+void parents_add(struct jsonw *w, const struct stage_dir *parent, const char *child,
+		 const char *relation, const char *how, const char *checkpoint)
+{
+	struct parent_facts facts = facts_of(parent, checkpoint);
+	char *way = way_to(parent->ref, child);
+
 	jsonw_object(w);
 	jsonw_pair_string(w, "ref", parent->ref);
 	jsonw_pair_string(w, "relation", relation);
 	jsonw_pair_string(w, "how", how);
-	if (checkpoint && *checkpoint)
-		jsonw_pair_string(w, "checkpoint", checkpoint);
+	if (facts.checkpoint && *facts.checkpoint)
+		jsonw_pair_string(w, "checkpoint", facts.checkpoint);
 	if (facts.run_id)
 		jsonw_pair_string(w, "run_id", facts.run_id);
+	if (facts.sha256)
+		jsonw_pair_string(w, "sha256", facts.sha256);
+	if (way)
+		jsonw_pair_string(w, "path", way);
 	jsonw_end(w);
 	free(facts.checkpoint);
 	free(facts.run_id);
+	free(facts.sha256);
+	free(way);
 }
 
 char *parents_record_string(const struct stage_dir *dir, const char *key)
