@@ -1,281 +1,222 @@
 #include "base/base.h"
 
-#include "app/ancestry.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/width.h"
 #include "cli/command.h"
+#include "cli/lineage_page.h"
 #include "cli/pager.h"
-#include "cli/render.h"
 
 static const struct option_spec options[] = {
 	{ "exp", 'e', "EXP", "the experiment that a short REF is in (default: the one in use)" },
+	{ "up", 0, NULL, "only what they came from" },
+	{ "down", 0, NULL, "only what came of them" },
+	{ "depth", 0, "N", "no more than N steps away" },
+	{ "datasets", 0, NULL, "with the datasets that each was trained on" },
+	{ "dot", 0, NULL, "print it for Graphviz" },
+	{ "mermaid", 0, NULL, "print it for Mermaid" },
+	{ "html", 0, NULL, "print a page with a drawing, in one file" },
 	SURVEY_OPTIONS,
 	{ NULL, 0, NULL, NULL },
 };
 
-/* "checkpoint-10000  f1 0.850": what is worth a word beside the name. */
-static char *label_of(const struct info *info)
+/* Problems that are told one by one; of more the number. */
+#define WARNINGS_MAX 10
+
+static void as_tree(const struct lineage_page *page, struct str *out)
 {
-	char *checkpoint = info_string(info, "final_checkpoint");
-	const struct json *doc = &info->doc;
-	struct str label = STR_INIT;
-	size_t last = JSON_NONE;
-	size_t metrics;
+	struct lineage_page own = *page; /* the branches change, the rest is shared */
 
-	if (checkpoint && *checkpoint)
-		str_adds(&label, checkpoint);
-	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i))
-		last = i;
-	metrics = last == JSON_NONE ? JSON_NONE : info_entry_member(info, last, "metrics");
-	for (size_t i = json_first(doc, metrics); i != JSON_NONE; i = json_next(doc, metrics, i)) {
-		char *name;
-		double value;
-
-		if (!json_is_number(doc, i + 1) || json_real(doc, i + 1, &value) < 0)
-			continue;
-		name = json_string_copy(doc, i);
-		str_addf(&label, "%s%s ", label.len ? "  " : "", name);
-		add_metric(&label, value);
-		free(name);
-		break;
-	}
-	free(checkpoint);
-	return str_detach(&label);
+	lineage_page_tree(&own, out);
 }
 
-/* ---- the tree ---- */
-
-struct tree {
-	const struct lineage *lineage;
-	const bool *shown; /* nodes that belong to the answer */
-	bool *printed;
-	size_t target;
-	size_t depth;
-	struct str *out;
+/* The first is what is printed if none is asked for. */
+static const struct {
+	const char *option;
+	void (*print)(const struct lineage_page *page, struct str *out);
+} forms[] = {
+	{ NULL, as_tree },
+	{ "json", lineage_page_json },
+	{ "dot", lineage_page_dot },
+	{ "mermaid", lineage_page_mermaid },
+	{ "html", lineage_page_html },
 };
 
-/* Each level indents by three columns: beyond this nobody reads on, and the text would grow faster
- * than the tree. */
-#define DEPTH_LIMIT 200
-
-/* Of several parents that are shown the one that the model itself came from holds the branch. */
-static size_t branch_parent(const struct lineage *lineage, const bool *shown, size_t node)
+static int read_form(const struct cli *cli, size_t *form, struct err *err)
 {
-	const struct lineage_node *n = &lineage->nodes[node];
-	size_t best = LINEAGE_NONE;
-
-	for (size_t i = 0; i < n->n_parents; i++) {
-		const struct lineage_edge *edge = &lineage->edges[n->parents[i]];
-
-		if (!shown[edge->from])
+	*form = 0;
+	for (size_t i = 1; i < ARRAY_SIZE(forms); i++) {
+		if (!option_given(&cli->options, forms[i].option))
 			continue;
-		if (best == LINEAGE_NONE || strcmp(edge->relation, "continues") == 0)
-			best = edge->from;
+		if (*form)
+			return err_set(err, ERR_USAGE, "'--%s' and '--%s' do not go together",
+				       forms[*form].option, forms[i].option);
+		*form = i;
 	}
-	return best;
+	return 0;
 }
 
-static void add_padded(struct str *out, const char *left, const char *text)
+static int read_reach(const struct cli *cli, struct pedigree_reach *reach, struct err *err)
 {
-	int gap = 46 - display_width(left);
-
-	str_adds(out, left);
-	if (text && *text) {
-		str_addf(out, "%*s", gap > 2 ? gap : 2, "");
-		add_safe(out, text);
-	}
-}
-
-static void add_other_parents(const struct tree *tree, size_t node, size_t branch)
-{
-	const struct lineage_node *n = &tree->lineage->nodes[node];
-
-	for (size_t i = 0; i < n->n_parents; i++) {
-		const struct lineage_edge *edge = &tree->lineage->edges[n->parents[i]];
-
-		if (edge->from == branch)
-			continue;
-		str_adds(tree->out, "  (also ");
-		add_safe(tree->out, edge->relation);
-		str_addch(tree->out, ' ');
-		add_safe(tree->out, tree->lineage->nodes[edge->from].ref);
-		str_addch(tree->out, ')');
-	}
-}
-
-static void print_node(const struct tree *tree, size_t node, const char *prefix, const char *branch,
-		       size_t parent)
-{
-	const struct lineage_node *n = &tree->lineage->nodes[node];
-	struct str line = STR_INIT;
-
-	str_addf(&line, "%s%s", prefix, branch);
-	add_safe(&line, n->ref);
-	add_padded(tree->out, line.buf, n->is_missing ? "missing" : n->label);
-	add_other_parents(tree, node, parent);
-	if (node == tree->target)
-		str_adds(tree->out, "  <-");
-	str_addch(tree->out, '\n');
-	str_release(&line);
-}
-
-static bool is_branch_of(const struct tree *tree, size_t child, size_t node)
-{
-	return tree->shown[child] && branch_parent(tree->lineage, tree->shown, child) == node;
-}
-
-static void print_tree(struct tree *tree, size_t node, const char *prefix, const char *branch,
-		       const char *below, size_t parent)
-{
-	const struct lineage_node *n = &tree->lineage->nodes[node];
-	char *deeper = xstrf("%s%s", prefix, below);
-	size_t last = LINEAGE_NONE;
-
-	print_node(tree, node, prefix, branch, parent);
-	tree->printed[node] = true;
-	tree->depth++;
-	for (size_t i = 0; i < n->n_children; i++)
-		if (is_branch_of(tree, tree->lineage->edges[n->children[i]].to, node))
-			last = tree->lineage->edges[n->children[i]].to;
-	for (size_t i = 0; i < n->n_children && tree->depth < DEPTH_LIMIT; i++) {
-		size_t child = tree->lineage->edges[n->children[i]].to;
-
-		if (tree->printed[child] || !is_branch_of(tree, child, node))
-			continue;
-		print_tree(tree, child, deeper, child == last ? "└─ " : "├─ ",
-			   child == last ? "   " : "│  ", node);
-	}
-	if (last != LINEAGE_NONE && tree->depth == DEPTH_LIMIT)
-		str_addf(tree->out, "%s└─ (deeper ones are left out; --json has all)\n", deeper);
-	tree->depth--;
-	free(deeper);
-}
-
-static void as_tree(const struct lineage *lineage, size_t target, const bool *shown,
-		    struct str *out)
-{
-	struct tree tree = {
-		.lineage = lineage,
-		.shown = shown,
-		.printed = xcalloc(lineage->n_nodes + 1, sizeof(bool)),
-		.target = target,
-		.out = out,
+	*reach = (struct pedigree_reach){
+		.up = option_given(&cli->options, "up"),
+		.down = option_given(&cli->options, "down"),
+		.depth = -1,
 	};
-
-	for (size_t i = 0; i < lineage->n_nodes; i++)
-		if (shown[i] && branch_parent(lineage, shown, i) == LINEAGE_NONE)
-			print_tree(&tree, i, "", "", "", LINEAGE_NONE);
-	/* What is left hangs in a cycle, or below one: it begins with a model of the cycle. */
-	for (size_t i = 0; i < lineage->n_nodes; i++) {
-		if (!shown[i] || tree.printed[i] || !lineage_has_cycle(lineage, i))
-			continue;
-		log_warn("'%s' is its own ancestor", lineage->nodes[i].ref);
-		print_tree(&tree, i, "", "", "", LINEAGE_NONE);
-	}
-	free(tree.printed);
+	if (!cli->options.operands.n && (reach->up || reach->down))
+		return err_set(err, ERR_USAGE, "option '--%s' needs a REF",
+			       reach->up ? "up" : "down");
+	return option_integer(&cli->options, "depth", 0, INT32_MAX, &reach->depth, err);
 }
 
-static void as_json(const struct lineage *lineage, const bool *shown, struct str *out)
+/* ---- what is asked for ---- */
+
+static int load(struct cli *cli, struct pedigree *pedigree, struct err *err)
 {
-	struct jsonw w = jsonw_begin(out, 2);
+	struct strv roots = STRV_INIT;
+	const char *root;
+	size_t position = 0;
+	int result;
 
-	jsonw_object(&w);
-	jsonw_pair_string(&w, "schema", "thhost.lineage/1");
-	jsonw_key(&w, "nodes");
-	jsonw_array(&w);
-	for (size_t i = 0; i < lineage->n_nodes; i++) {
-		const struct lineage_node *node = &lineage->nodes[i];
-
-		if (!shown[i])
-			continue;
-		jsonw_object(&w);
-		jsonw_pair_string(&w, "ref", node->ref);
-		jsonw_pair_string(&w, "kind",
-				  node->is_missing   ? "missing"
-				  : node->is_outside ? "outside"
-						     : "model");
-		jsonw_pair_string(&w, "label", node->label);
-		jsonw_end(&w);
-	}
-	jsonw_end(&w);
-	jsonw_key(&w, "edges");
-	jsonw_array(&w);
-	for (size_t i = 0; i < lineage->n_edges; i++) {
-		const struct lineage_edge *edge = &lineage->edges[i];
-
-		if (!shown[edge->from] || !shown[edge->to])
-			continue;
-		jsonw_object(&w);
-		jsonw_pair_string(&w, "from", lineage->nodes[edge->from].ref);
-		jsonw_pair_string(&w, "to", lineage->nodes[edge->to].ref);
-		jsonw_pair_string(&w, "relation", edge->relation);
-		jsonw_pair_string(&w, "how", edge->is_declared ? "declared" : "inferred");
-		jsonw_pair_string(&w, "checkpoint", edge->checkpoint);
-		jsonw_end(&w);
-	}
-	jsonw_end(&w);
-	jsonw_end(&w);
-	str_addch(out, '\n');
+	while ((root = option_each(&cli->options, "root", &position)))
+		strv_push(&roots, root);
+	result = pedigree_load(pedigree, &cli->session, &roots, err);
+	strv_release(&roots);
+	return result;
 }
 
-static int find_target(struct cli *cli, const struct lineage *lineage, size_t *target,
-		       struct err *err)
+/* The operands from 'first' on as nodes; 'targets' has room for them. */
+static int find_all(struct cli *cli, struct pedigree *pedigree, size_t first, size_t *targets,
+		    struct err *err)
 {
-	struct stage_dir dir = STAGE_DIR_INIT;
+	const char *exp = option_value(&cli->options, "exp");
 
-	*target = LINEAGE_NONE;
-	if (!operand(cli, 0))
-		return 0;
-	*target = lineage_find(lineage, operand(cli, 0)); /* also a pretrained model's name */
-	if (*target != LINEAGE_NONE)
-		return 0;
-	if (session_resolve(&cli->session, option_value(&cli->options, "exp"), operand(cli, 0),
-			    &dir, err) < 0)
+	for (size_t i = first; i < cli->options.operands.n; i++)
+		if (pedigree_find(pedigree, &cli->session, exp, operand(cli, i),
+				  &targets[i - first], err) < 0)
+			return -1;
+	if (option_given(&cli->options, "datasets"))
+		pedigree_add_datasets(pedigree);
+	pedigree_settle(pedigree);
+	return 0;
+}
+
+/* ---- what is wrong ---- */
+
+/* True: a record cannot be read. All else that is wrong is in the JSON, and told with other forms. */
+static bool report(const struct lineage_page *page, bool is_json)
+{
+	const struct pedigree *p = page->pedigree;
+	bool is_broken = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_problems; i++) {
+		const struct pedigree_problem *problem = &p->problems[i];
+		struct str text = STR_INIT;
+
+		is_broken |= problem->kind == TROUBLE_BROKEN;
+		if (!lineage_shows_problem(page, problem) || problem->kind == TROUBLE_MISSING ||
+		    (is_json && problem->kind != TROUBLE_BROKEN) || ++n > WARNINGS_MAX)
+			continue;
+		lineage_add_problem(page, problem, &text);
+		log_warn("%s", text.buf);
+		str_release(&text);
+	}
+	if (n > WARNINGS_MAX)
+		log_warn("and %zu more; --json has all", n - WARNINGS_MAX);
+	return is_broken;
+}
+
+/* ---- the verb ---- */
+
+static int show(struct cli *cli, struct pedigree *pedigree, struct err *err)
+{
+	size_t n = cli->options.operands.n;
+	size_t *targets = xcalloc(n + 1, sizeof(*targets));
+	struct pedigree_reach reach;
+	struct lineage_page page;
+	struct str out = STR_INIT;
+	bool *shown;
+	size_t form;
+	int result = -1;
+
+	if (read_form(cli, &form, err) == 0 && read_reach(cli, &reach, err) == 0 &&
+	    load(cli, pedigree, err) == 0)
+		result = find_all(cli, pedigree, 0, targets, err);
+	if (result == 0) {
+		shown = pedigree_select(pedigree, targets, n, &reach);
+		lineage_page_begin(&page, pedigree, shown, targets, n);
+		forms[form].print(&page, &out);
+		result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
+		if (report(&page, cli->json))
+			result = 1;
+		lineage_page_end(&page);
+		free(shown);
+	}
+	str_release(&out);
+	free(targets);
+	return result;
+}
+
+static void print_diff(const struct cli *cli, struct pedigree *pedigree, const size_t *targets,
+		       struct lineage_page *page, struct str *out)
+{
+	struct lineage_diff diff;
+
+	lineage_diff_make(pedigree, targets[0], targets[1], &diff);
+	if (cli->json)
+		lineage_diff_json(page, &diff, out);
+	else
+		lineage_diff_text(page, &diff, out);
+	lineage_diff_release(&diff);
+}
+
+static int diff(struct cli *cli, struct pedigree *pedigree, struct err *err)
+{
+	const struct pedigree_reach reach = { .up = true, .depth = -1 };
+	struct lineage_page page;
+	struct str out = STR_INIT;
+	size_t targets[2];
+	bool *shown;
+	size_t form;
+	int result = read_form(cli, &form, err);
+
+	if (result == 0 && (cli->options.operands.n != 3 || form > 1))
+		result = err_set(err, ERR_USAGE,
+				 "'lineage diff' takes two models, and is a table or JSON");
+	if (result < 0 || load(cli, pedigree, err) < 0 ||
+	    find_all(cli, pedigree, 1, targets, err) < 0)
 		return -1;
-	*target = lineage_find(lineage, dir.ref);
-	if (*target == LINEAGE_NONE)
-		err_set(err, ERR_NOT_FOUND, "'%s' has no record", dir.ref);
-	stage_dir_release(&dir);
-	return *target == LINEAGE_NONE ? -1 : 0;
+	shown = pedigree_select(pedigree, targets, 2, &reach);
+	lineage_page_begin(&page, pedigree, shown, targets, 2);
+	print_diff(cli, pedigree, targets, &page, &out);
+	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
+	if (report(&page, cli->json))
+		result = 1;
+	lineage_page_end(&page);
+	free(shown);
+	str_release(&out);
+	return result;
 }
 
 static int run_lineage(struct cli *cli, struct err *err)
 {
-	struct histories all = { .v = NULL };
-	struct lineage lineage = { .nodes = NULL };
-	struct str out = STR_INIT;
-	size_t target;
-	int result = session_layout(&cli->session, err);
+	struct pedigree pedigree = PEDIGREE_INIT;
+	bool is_diff = operand(cli, 0) && strcmp(operand(cli, 0), "diff") == 0;
+	int result = is_diff ? diff(cli, &pedigree, err) : show(cli, &pedigree, err);
 
-	if (result == 0)
-		result = histories_load(&all, &cli->session.layout, NULL, NULL, err);
-	if (result == 0)
-		ancestry_build(&lineage, &all, &cli->session.layout, label_of);
-	if (result == 0)
-		result = find_target(cli, &lineage, &target, err);
-	if (result == 0) {
-		bool *shown = ancestry_relatives(&lineage, target);
-
-		if (cli->json)
-			as_json(&lineage, shown, &out);
-		else
-			as_tree(&lineage, target, shown, &out);
-		result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
-		free(shown);
-	}
-	histories_release(&all);
-	lineage_release(&lineage);
-	str_release(&out);
+	pedigree_release(&pedigree);
 	return result;
 }
 
 const struct command cmd_lineage = {
 	.name = "lineage",
-	.synopsis = "[REF]",
+	.synopsis = "[REF|DATASET...] | diff REF REF",
 	.summary = "show what a model came from and what came of it",
-	.details = "Without a REF: every model below the artifact root.\n",
+	.details = "Without a REF: every model below the artifact root. --root may be given "
+		   "several times.\n"
+		   "A REF may have a checkpoint behind it: stage1_hrds/checkpoint-10000.\n"
+		   "A record that cannot be read is told, and the exit status is then 1.\n",
 	.options = options,
-	.max_operands = 1,
+	.max_operands = -1,
 	.run = run_lineage,
 };

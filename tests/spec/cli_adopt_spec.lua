@@ -105,13 +105,14 @@ describe("adopt", function()
 			local parents = record("exp_1/features_hrds").training_history[1].parents
 			local first = record("exp_1/stage1_hrds").training_history[1]
 			assert.same({ { ref = "exp_1/stage1_hrds", relation = "starts_from", how = "inferred",
-				checkpoint = "checkpoint-1000", run_id = first.run_id } }, parents)
+				checkpoint = "checkpoint-1000", run_id = first.run_id, path = "../stage1_hrds" } },
+				parents)
 			local classifier = record("exp_1/relation_classifier_hrds").training_history[1]
 			assert.equal("uses", classifier.parents[1].relation)
 			assert.equal("exp_1/features_hrds", classifier.parents[1].ref)
 			local out = t:ok({ "lineage" }, { env = { NO_COLOR = "1" } }).out
-			assert.matches(old.BASE:gsub("%-", "%%-") .. " +pretrained\n└─ exp_1/stage1_hrds .-\n   ├─ "
-				.. "exp_1/features_hrds .-\n   │  ├─ exp_1/parent_finder_hrds .-\n   │  └─ "
+			assert.matches(old.BASE:gsub("%-", "%%-") .. " +pretrained\n└─ exp_1/stage1_hrds .-\n   ├╌ "
+				.. "exp_1/features_hrds .-\n   │  ├╌ exp_1/parent_finder_hrds .-\n   │  └╌ "
 				.. "exp_1/relation_classifier_hrds .-\n   └─ exp_1/stage1_hrdh ",
 				out)
 		end)
