@@ -200,12 +200,27 @@ static void read_entries(struct pedigree_work *work, size_t node, const struct i
 	}
 }
 
+/* Has the record named a parent whose weights the model has? Its base model is that one's, then. */
+static bool has_named_origin(const struct pedigree_work *work)
+{
+	const char *self = work->pedigree->nodes[work->reading].ref;
+
+	for (size_t i = work->n_claims; i-- > 0 && work->claims[i].child == work->reading;)
+		if (work->claims[i].claim.kind != CLAIM_ENTRY_BASE &&
+		    strcmp(work->claims[i].claim.relation, "uses") != 0 &&
+		    strcmp(work->claims[i].claim.ref, self) != 0)
+			return true;
+	return false;
+}
+
 static void keep_claim(void *arg, const struct claim *claim)
 {
 	struct pedigree_work *work = arg;
 	struct pool *pool = &work->pedigree->graph.pool;
 	struct pedigree_claim *kept;
 
+	if (claim->kind == CLAIM_BASE && !claim->of && has_named_origin(work))
+		return;
 	if (work->n_claims == work->claims_cap) {
 		work->claims_cap = work->claims_cap ? work->claims_cap * 2 : 64;
 		work->claims = xreallocarray(work->claims, work->claims_cap, sizeof(*work->claims));

@@ -38,7 +38,7 @@ static void add_node(const struct lineage_page *page, size_t node, struct str *o
 	struct str label = STR_INIT;
 
 	lineage_add_label(page, node, &label);
-	str_addf(out, "\tn%zu [label=\"", node);
+	str_addf(out, "  n%zu [label=\"", node);
 	add_quoted(out, page->pedigree->nodes[node].name);
 	if (label.len) {
 		str_adds(out, "\\n");
@@ -56,7 +56,7 @@ static void add_edge(const struct lineage_page *page, const struct lineage_edge 
 	struct strv words = STRV_INIT;
 
 	lineage_edge_words(page, edge, &words);
-	str_addf(out, "\tn%zu -> n%zu [style=%s, label=\"", edge->from, edge->to,
+	str_addf(out, "  n%zu -> n%zu [style=%s, label=\"", edge->from, edge->to,
 		 edge->is_declared ? "solid" : "dashed");
 	add_quoted(out, edge->relation);
 	for (size_t i = 0; i < words.n; i++) {
@@ -71,7 +71,7 @@ void lineage_page_dot(const struct lineage_page *page, struct str *out)
 {
 	const struct pedigree *p = page->pedigree;
 
-	str_adds(out, "digraph lineage {\n\trankdir=LR;\n");
+	str_adds(out, "digraph lineage {\n  rankdir=LR;\n");
 	for (size_t i = 0; i < p->graph.n_nodes; i++)
 		if (page->shown[i])
 			add_node(page, i, out);

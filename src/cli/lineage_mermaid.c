@@ -35,7 +35,7 @@ static void add_node(const struct lineage_page *page, size_t node, struct str *o
 	struct str label = STR_INIT;
 
 	lineage_add_label(page, node, &label);
-	str_addf(out, "\tn%zu%s\"", node, shapes[n->kind][0]);
+	str_addf(out, "  n%zu%s\"", node, shapes[n->kind][0]);
 	add_quoted(out, n->name);
 	if (label.len) {
 		str_adds(out, "<br/>");
@@ -43,9 +43,9 @@ static void add_node(const struct lineage_page *page, size_t node, struct str *o
 	}
 	str_addf(out, "\"%s\n", shapes[n->kind][1]);
 	if (lineage_is_tombstone(page, node))
-		str_addf(out, "\tclass n%zu gone\n", node);
+		str_addf(out, "  class n%zu gone\n", node);
 	if (page->is_target[node])
-		str_addf(out, "\tclass n%zu asked\n", node);
+		str_addf(out, "  class n%zu asked\n", node);
 	str_release(&label);
 }
 
@@ -55,7 +55,7 @@ static void add_edge(const struct lineage_page *page, const struct lineage_edge 
 	struct strv words = STRV_INIT;
 
 	lineage_edge_words(page, edge, &words);
-	str_addf(out, "\tn%zu %s|\"", edge->from, edge->is_declared ? "-->" : "-.->");
+	str_addf(out, "  n%zu %s|\"", edge->from, edge->is_declared ? "-->" : "-.->");
 	add_quoted(out, edge->relation);
 	for (size_t i = 0; i < words.n; i++) {
 		str_adds(out, "<br/>");
@@ -69,8 +69,8 @@ void lineage_page_mermaid(const struct lineage_page *page, struct str *out)
 {
 	const struct pedigree *p = page->pedigree;
 
-	str_adds(out, "flowchart LR\n\tclassDef gone stroke-dasharray:2 4,opacity:0.6\n"
-		      "\tclassDef asked stroke-width:4px\n");
+	str_adds(out, "flowchart LR\n  classDef gone stroke-dasharray:2 4,opacity:0.6\n"
+		      "  classDef asked stroke-width:4px\n");
 	for (size_t i = 0; i < p->graph.n_nodes; i++)
 		if (page->shown[i])
 			add_node(page, i, out);

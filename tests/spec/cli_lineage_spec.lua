@@ -549,7 +549,7 @@ describe("lineage in other forms", function()
 		chain()
 		assert.matches('n%d+ %[label="exp_1/stage1_hrdh\\nf1 0.820", shape=box, penwidth=3%];',
 			t:ok({ "lineage", "stage1_hrdh", "--dot" }).out)
-		assert.matches("\n\tclass n%d+ asked\n", t:ok({ "lineage", "stage1_hrdh", "--mermaid" }).out)
+		assert.matches("\n  class n%d+ asked\n", t:ok({ "lineage", "stage1_hrdh", "--mermaid" }).out)
 		local page = t:ok({ "lineage", "stage1_hrdh", "--html" }).out
 		assert.matches("<title>Lineage of exp_1/stage1_hrdh</title>", page)
 		assert.matches('<g class="model asked"><title>exp_1/stage1_hrdh</title>', page)

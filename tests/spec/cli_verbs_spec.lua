@@ -113,6 +113,8 @@ describe("completion", function()
 		assert.are.equal("stage1 stage2 stage3 stage4 ", words("record", "st"))
 		assert.are.equal("stage1_hrds ", words("show", "stage"))
 		assert.are.equal("exp_1/stage1_hrds ", words("lineage", "exp"))
+		assert.are.equal("diff ", words("lineage", "di"))
+		assert.are.equal("exp_1/stage1_hrds ", words("lineage", "diff", "exp"))
 		assert.are.equal("", words("nothing", "x"))
 	end)
 

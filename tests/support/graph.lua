@@ -90,7 +90,7 @@ end
 local SHAPES = { box = true, ellipse = true, cylinder = true, note = true, octagon = true }
 
 local function read_dot_line(drawn, line)
-	local from, to, style, rest = line:match("^\t(n%d+) %-> (n%d+) %[style=(%l+), label=(.*)$")
+	local from, to, style, rest = line:match("^  (n%d+) %-> (n%d+) %[style=(%l+), label=(.*)$")
 	if from then
 		assert(style == "solid" or style == "dashed", line)
 		local _, tail = take_dot_string(rest)
@@ -98,7 +98,7 @@ local function read_dot_line(drawn, line)
 		add_edge(drawn, from, to, style == "dashed")
 		return
 	end
-	local id, label = line:match("^\t(n%d+) %[label=(.*)$")
+	local id, label = line:match("^  (n%d+) %[label=(.*)$")
 	assert(id, "not ours: " .. line)
 	local text, tail = take_dot_string(label)
 	local shape, more = tail:match("^, shape=(%l+)(.*)%];$")
@@ -111,7 +111,7 @@ end
 --- DOT, as far as 'thhost lineage --dot' uses it.
 function M.dot(text)
 	local drawn = drawing()
-	local body = assert(text:match("^digraph lineage {\n\trankdir=LR;\n(.*)}\n$"), text)
+	local body = assert(text:match("^digraph lineage {\n  rankdir=LR;\n(.*)}\n$"), text)
 	for line in body:gmatch("([^\n]*)\n") do
 		read_dot_line(drawn, line)
 	end
@@ -132,12 +132,12 @@ end
 --- Mermaid, likewise.
 function M.mermaid(text)
 	local drawn = drawing()
-	local body = assert(text:match("^flowchart LR\n\tclassDef gone [^\n]*\n\tclassDef asked [^\n]*\n(.*)$"),
+	local body = assert(text:match("^flowchart LR\n  classDef gone [^\n]*\n  classDef asked [^\n]*\n(.*)$"),
 		text)
 	local edges = {}
 	for line in body:gmatch("([^\n]*)\n") do
-		local from, arrow, words, to = line:match('^\t(n%d+) ([-.>]+)|"([^"]*)"| (n%d+)$')
-		local id, open, name, close = line:match('^\t(n%d+)([[(/]+)"([^"]*)"([])/]+)$')
+		local from, arrow, words, to = line:match('^  (n%d+) ([-.>]+)|"([^"]*)"| (n%d+)$')
+		local id, open, name, close = line:match('^  (n%d+)([[(/]+)"([^"]*)"([])/]+)$')
 		if from then
 			assert(arrow == "-->" or arrow == "-.->", line)
 			plain_mermaid(words)
@@ -146,7 +146,7 @@ function M.mermaid(text)
 			assert(({ ["["] = "]", ["(["] = "])", ["[("] = ")]", ["[/"] = "/]" })[open] == close, line)
 			add_node(drawn, id, plain_mermaid(name))
 		else
-			assert(line:match("^\tclass n%d+ gone$") or line:match("^\tclass n%d+ asked$"), "not ours: " .. line)
+			assert(line:match("^  class n%d+ gone$") or line:match("^  class n%d+ asked$"), "not ours: " .. line)
 		end
 	end
 	for _, edge in ipairs(edges) do
