@@ -53,7 +53,9 @@ static void tell(struct db *db, int rc, enum err_code code, struct err *err)
 
 int db_fail(struct db *db, int rc, enum err_code code, struct err *err)
 {
-	if (rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
+	/* What we put in breaks no constraint unless something is there that we never put in. */
+	if (rc == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT ||
+	    (rc & 0xff) == SQLITE_CONSTRAINT)
 		db->is_damaged = true;
 	tell(db, rc, code, err);
 	if (!db->limits || db->is_damaged)

@@ -21,6 +21,11 @@ END
 ]], name)
 end
 
+--- The index has no record any more, and does not know.
+local function forget(t)
+	t:tamper("DELETE FROM record", "DELETE FROM entry", "DELETE FROM metric", "DELETE FROM attempt")
+end
+
 --- What a change does to a tree that is in the index. The second says how many models there are then.
 local changes = {
 	["nothing"] = { function() end, 4 },
@@ -200,19 +205,28 @@ describe("answers by the index", function()
 		t.now = os.time()
 		assert.is_true(t:sync().racy > 0)
 		-- As it would stand in the index had the last change been made after it was read, unseen.
-		t:tamper("DELETE FROM record")
+		forget(t)
 		t:same()
-		t:tamper("DELETE FROM record")
+		forget(t)
 		t:later()
 		t:same()
 		assert.equal(0, t:status().racy)
+	end)
+
+	it("are those of the files when the index has what nobody put there", function()
+		t:settle()
+		t:tamper("DELETE FROM record")
+		edit(t, "exp_1/stage1_a" .. RECORD)
+		t:same()
+		t:sync()
+		assert.equal(4, t:sync().records) -- made anew
 	end)
 
 	it("do not trust stamps of the future until they were read twice", function()
 		sh(t, "touch -d '2099-01-01' exp_1/stage1_a%s", RECORD)
 		t:later()
 		assert.equal(1, t:sync().racy)
-		t:tamper("DELETE FROM record")
+		forget(t)
 		t.now = t.now + 1
 		assert.equal(1, t:sync().racy)
 		t:later()
