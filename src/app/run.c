@@ -578,7 +578,7 @@ static int open_run(struct session *session, const struct run_options *options,
 	struct draft *draft = &report->draft;
 
 	if (draft_open(draft, session, options->values, false, err) < 0 ||
-	    run_command(draft, session, options->argv, &report->argv, err) < 0)
+	    run_command(draft, session, options->argv, options->fill, &report->argv, err) < 0)
 		return -1;
 	if (run_is_recorder())
 		session_tell_plan(&draft->plan);
@@ -587,7 +587,7 @@ static int open_run(struct session *session, const struct run_options *options,
 	if (draft_make_dir(draft, session, err) < 0)
 		return -1;
 	strv_release(&report->argv); /* now {stage_dir} is what was made, not what was planned */
-	return run_command(draft, session, options->argv, &report->argv, err);
+	return run_command(draft, session, options->argv, options->fill, &report->argv, err);
 }
 
 int run_training(struct session *session, const struct run_options *options,
@@ -606,7 +606,7 @@ int run_training(struct session *session, const struct run_options *options,
 		return plan_only(report);
 	if (!run_is_recorder())
 		return run_unrecorded(report, err);
-	if (run_describe(report, &session->conf, err) < 0 ||
+	if (run_describe(report, &session->conf, options->run_id, err) < 0 ||
 	    run_lock_directory(&report->draft, &lock, err) < 0)
 		return -1;
 	result = run_refuse_beside_orphan(&report->draft, err);

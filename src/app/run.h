@@ -16,6 +16,8 @@
 struct run_options {
 	struct values *values; /* stage and dataset are set */
 	char *const *argv;     /* after "--", or NULL: from the configuration or the plugin */
+	const char *run_id;    /* NULL: a fresh one */
+	bool fill;	       /* also the command after "--" has placeholders */
 	bool no_record;
 	bool dry_run;
 	bool quiet;

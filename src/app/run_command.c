@@ -26,7 +26,7 @@ static int fill_one(const struct placeholder *known, size_t n, const char *name,
 		str_adds(out, known[i].value);
 		return 0;
 	}
-	err_set(err, ERR_USAGE, "unknown placeholder {%.*s} in the configured command", (int)len,
+	err_set(err, ERR_USAGE, "unknown placeholder {%.*s} in the command", (int)len,
 		name);
 	return err_hint(err, "known: {stage} {dataset} {stage_dir} {exp_dir} {base_model}; "
 			     "'{{' is a brace");
@@ -52,7 +52,7 @@ static int fill(const struct placeholder *known, size_t n, const char *text, str
 		}
 		len = strcspn(text + 1, "}");
 		if (!text[1 + len])
-			return err_set(err, ERR_USAGE, "'{' without '}' in the configured command");
+			return err_set(err, ERR_USAGE, "'{' without '}' in the command");
 		if (fill_one(known, n, text + 1, len, out, err) < 0)
 			return -1;
 		text += len + 2;
@@ -83,18 +83,20 @@ static int fill_all(const struct draft *draft, const struct strv *template, stru
 }
 
 int run_command(const struct draft *draft, const struct session *session, char *const *given,
-		struct strv *argv, struct err *err)
+		bool fill_given, struct strv *argv, struct err *err)
 {
 	const char *configured =
 		conf_stage(&session->conf, draft->values->stage, draft->values->dataset, "command");
 	struct strv template = STRV_INIT;
 	int result = 0;
 
-	if (given && given[0]) {
+	if (given && given[0] && !fill_given) {
 		strv_copy(argv, given);
 		return 0;
 	}
-	if (configured && *configured)
+	if (given && given[0])
+		strv_copy(&template, given);
+	else if (configured && *configured)
 		result = conf_split_command(configured, &template, err);
 	else
 		strv_copy(&template, draft->plan.command.v);

@@ -29,7 +29,18 @@ static void describe_process(struct run *run)
 	run->cwd = getcwd(NULL, 0);
 }
 
-int run_describe(struct run_report *report, const struct conf *conf, struct err *err)
+static int name_run(struct run *run, const char *given, struct err *err)
+{
+	if (!given)
+		return id_make(run->run_id, err);
+	if (!id_is_valid(given))
+		return err_set(err, ERR_USAGE, "'%.100s' is no run id (a UUID)", given);
+	snprintf(run->run_id, sizeof(run->run_id), "%s", given);
+	return 0;
+}
+
+int run_describe(struct run_report *report, const struct conf *conf, const char *run_id,
+		 struct err *err)
 {
 	const struct draft *draft = &report->draft;
 	struct run *run = &report->run;
@@ -37,7 +48,7 @@ int run_describe(struct run_report *report, const struct conf *conf, struct err 
 	struct strv mask = STRV_INIT;
 	char now[CLOCK_TEXT_SIZE];
 
-	if (id_make(run->run_id, err) < 0)
+	if (name_run(run, run_id, err) < 0)
 		return -1;
 	clock_format(clock_now(), now);
 	run->state = RUN_STARTING;

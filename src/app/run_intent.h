@@ -10,8 +10,10 @@
 #include "app/run.h"
 #include "sys/lock.h"
 
-/* Fill in report->run: a new id, who runs what, where, from what; the command masked. */
-int run_describe(struct run_report *report, const struct conf *conf, struct err *err);
+/* Fill in report->run: its id ('run_id', NULL: a new one), who runs what, where, from what; the command
+ * masked. */
+int run_describe(struct run_report *report, const struct conf *conf, const char *run_id,
+		 struct err *err);
 
 /* ERR_BUSY names the other run. */
 int run_lock_directory(const struct draft *draft, struct lock *lock, struct err *err);

@@ -23,6 +23,8 @@ static const struct option_spec options[] = {
 	{ "no-record", 0, NULL, "run and keep the log, but append nothing" },
 	{ "no-progress", 0, NULL, "no status line" },
 	{ "strict", 0, NULL, "end with 125 if the training could not be recorded (run.strict)" },
+	{ "fill", 0, NULL, "fill in {stage_dir} and the like in COMMAND too" },
+	{ "run-id", 0, "UUID", "the run's id (default: a new one); one that is there is refused" },
 	{ "generic", 0, NULL, "a stage that no plugin describes is meant, not a slip of the pen" },
 	{ "dry-run", 'n', NULL, "show what would be run, where, and with which variables" },
 	{ NULL, 0, NULL, NULL },
@@ -59,26 +61,6 @@ static int read_values(struct cli *cli, struct values *values, struct err *err)
 	return 0;
 }
 
-/* A word of a command as a person would type it. */
-static void add_word(struct str *out, const char *word)
-{
-	bool plain =
-		*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					    "0123456789_./:=@%+,-")];
-
-	if (plain) {
-		str_adds(out, word);
-		return;
-	}
-	str_addch(out, '\'');
-	for (; *word; word++)
-		if (*word == '\'')
-			str_adds(out, "'\\''");
-		else
-			str_addch(out, *word);
-	str_addch(out, '\'');
-}
-
 static void print_plan(const struct run_report *report, struct str *out)
 {
 	const struct draft *draft = &report->draft;
@@ -91,7 +73,7 @@ static void print_plan(const struct run_report *report, struct str *out)
 	for (size_t i = 0; i < report->argv.n; i++) {
 		if (i)
 			str_addch(out, ' ');
-		add_word(out, report->argv.v[i]);
+		add_shell_word(out, report->argv.v[i]);
 	}
 	str_addch(out, '\n');
 	for (size_t i = 0; i < report->env_added.n; i++)
@@ -198,6 +180,8 @@ static int run_run(struct cli *cli, struct err *err)
 	struct run_options run = {
 		.values = &values,
 		.argv = cli->options.command,
+		.run_id = option_value(&cli->options, "run-id"),
+		.fill = option_given(&cli->options, "fill"),
 		.no_record = option_given(&cli->options, "no-record"),
 		.no_progress = option_given(&cli->options, "no-progress"),
 		.dry_run = option_given(&cli->options, "dry-run"),

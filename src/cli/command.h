@@ -30,7 +30,7 @@ struct command {
 	int (*run)(struct cli *cli, struct err *err);
 };
 
-extern const struct command cmd_adopt, cmd_best, cmd_compare, cmd_config, cmd_completion,
+extern const struct command cmd_adopt, cmd_batch, cmd_best, cmd_compare, cmd_config, cmd_completion,
 	cmd_doctor, cmd_exp, cmd_help, cmd_index, cmd_lineage, cmd_list, cmd_plugin, cmd_query,
 	cmd_record, cmd_repair, cmd_run, cmd_show, cmd_strategies, cmd_verify, cmd_version;
 

@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&cmd_run,    &cmd_record,  &cmd_adopt,	    &cmd_show,	     &cmd_list,
-	&cmd_best,   &cmd_compare, &cmd_lineage,    &cmd_strategies, &cmd_query,
-	&cmd_exp,    &cmd_index,   &cmd_verify,	    &cmd_repair,     &cmd_plugin,
-	&cmd_config, &cmd_doctor,  &cmd_completion, &cmd_version,    &cmd_help,
-	NULL,
+	&cmd_run,    &cmd_record, &cmd_batch,	&cmd_adopt,	 &cmd_show,
+	&cmd_list,   &cmd_best,	  &cmd_compare, &cmd_lineage,	 &cmd_strategies,
+	&cmd_query,  &cmd_exp,	  &cmd_index,	&cmd_verify,	 &cmd_repair,
+	&cmd_plugin, &cmd_config, &cmd_doctor,	&cmd_completion, &cmd_version,
+	&cmd_help,   NULL,
 };
 
 const struct option_spec common_options[] = {

@@ -63,6 +63,25 @@ int render_width(void)
 	return columns ? (int)strtol(columns, NULL, 10) : 80;
 }
 
+void add_shell_word(struct str *out, const char *word)
+{
+	bool plain =
+		*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					    "0123456789_./:=@%+,-")];
+
+	if (plain) {
+		str_adds(out, word);
+		return;
+	}
+	str_addch(out, '\'');
+	for (; *word; word++)
+		if (*word == '\'')
+			str_adds(out, "'\\''");
+		else
+			str_addch(out, *word);
+	str_addch(out, '\'');
+}
+
 void add_count(struct str *out, int64_t value)
 {
 	char digits[32];

@@ -24,6 +24,9 @@ void add_safe(struct str *out, const char *text);
 /* Append 'text' in 'tone', or plainly. */
 void add_tone(struct str *out, enum tone tone, const char *text);
 
+/* A word of a command as a person would type it for a shell. */
+void add_shell_word(struct str *out, const char *word);
+
 /* Columns of the terminal behind stdout; 0 if it is none. */
 int render_width(void);
 

@@ -2,6 +2,7 @@
 
 #include "model/conf_ini.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -21,8 +22,7 @@ struct source {
 	bool continued;
 	bool has_key; /* a key came since the last section: an indented line continues its value */
 	bool failed;
-	int (*entry)(void *arg, const struct ini_entry *entry, struct err *err);
-	void *arg;
+	const struct ini_reader *reader;
 	struct err *err;
 };
 
@@ -159,6 +159,20 @@ static int check_continuation(const char *p, struct err *err)
 	return check_quotes(p, err);
 }
 
+/* 'p' is at the '[' of a line that check_section() has passed. */
+static int tell_section(struct source *source, const char *p, struct err *err)
+{
+	char *name;
+	int result;
+
+	if (!source->reader->section)
+		return 0;
+	name = xstrndup(p + 1, strcspn(p + 1, "]"));
+	result = source->reader->section(source->reader->arg, name, source->line, err);
+	free(name);
+	return result;
+}
+
 /* 'line' is what inih will see: ends in NUL. */
 static int check_line(struct source *source, const char *line, struct err *err)
 {
@@ -173,7 +187,9 @@ static int check_line(struct source *source, const char *line, struct err *err)
 	if (source->continued)
 		return check_continuation(p, err);
 	source->has_key = *p != '[';
-	return *p == '[' ? check_section(p, err) : check_key(p, err);
+	if (*p != '[')
+		return check_key(p, err);
+	return check_section(p, err) < 0 ? -1 : tell_section(source, p, err);
 }
 
 /* Put the place in front of the error, and end the reading. */
@@ -235,18 +251,17 @@ static int on_entry(void *user, const char *section, const char *key, const char
 	if (source->continued)
 		strip_comment(&text);
 	entry.value = text.buf;
-	if (source->entry(source->arg, &entry, source->err) < 0)
+	if (source->reader->entry(source->reader->arg, &entry, source->err) < 0)
 		refuse(source);
 	str_release(&text);
 	return !source->failed;
 }
 
-int conf_ini_read(const char *name, const char *text, size_t len,
-		  int (*entry)(void *arg, const struct ini_entry *entry, struct err *err),
-		  void *arg, struct err *err)
+int conf_ini_read_with(const char *name, const char *text, size_t len,
+		       const struct ini_reader *reader, struct err *err)
 {
 	struct source source = {
-		.name = name, .text = text, .len = len, .entry = entry, .arg = arg, .err = err
+		.name = name, .text = text, .len = len, .reader = reader, .err = err
 	};
 	int rc = ini_parse_stream(read_line, &source, on_entry, &source);
 
@@ -255,4 +270,13 @@ int conf_ini_read(const char *name, const char *text, size_t len,
 	if (rc) /* not reached by tests: check_line() refuses what inih would */
 		return err_set(err, ERR_INVALID, "%s:%d: not understood", name, rc);
 	return 0;
+}
+
+int conf_ini_read(const char *name, const char *text, size_t len,
+		  int (*entry)(void *arg, const struct ini_entry *entry, struct err *err),
+		  void *arg, struct err *err)
+{
+	const struct ini_reader reader = { .entry = entry, .arg = arg };
+
+	return conf_ini_read_with(name, text, len, &reader, err);
 }

@@ -18,6 +18,16 @@ struct ini_entry {
 	bool continued; /* an indented line that goes on with the value of the entry before */
 };
 
+/* What to call; 'section' (NULL: nothing) at each "[NAME]", also of a section without any entry. */
+struct ini_reader {
+	int (*section)(void *arg, const char *name, size_t line, struct err *err);
+	int (*entry)(void *arg, const struct ini_entry *entry, struct err *err);
+	void *arg;
+};
+
+int conf_ini_read_with(const char *name, const char *text, size_t len,
+		       const struct ini_reader *reader, struct err *err);
+
 /*
  * Call 'entry' for each "key = value" of 'text'; it returns -1 (with 'err' filled, without the
  * place) to stop. ERR_INVALID reads "NAME:LINE: ...".

@@ -294,6 +294,13 @@ int layout_new_experiment(struct layout *layout, const char *name, struct str *m
 	return err_prefix(err, "cannot make experiment '%s'", made->buf);
 }
 
+int layout_make_experiment(struct layout *layout, const char *name, struct err *err)
+{
+	bool made;
+
+	return make_named(layout, name, &made, err);
+}
+
 int layout_begin_experiment(struct layout *layout, const char *name, struct str *made,
 			    struct err *err)
 {

@@ -78,6 +78,9 @@ int layout_new_experiment(struct layout *layout, const char *name, struct str *m
 int layout_begin_experiment(struct layout *layout, const char *name, struct str *made,
 			    struct err *err);
 
+/* Make 'name' unless it is there; 'current' stays what it is. */
+int layout_make_experiment(struct layout *layout, const char *name, struct err *err);
+
 /* All experiments, oldest name first; also directories that hold nothing yet. */
 int layout_list_experiments(struct layout *layout, struct experiment **out, size_t *n,
 			    struct err *err);

@@ -164,7 +164,7 @@ static void write_rules(lua_State *L, struct jsonw *w, const struct contract *co
 void contract_write_plan(lua_State *L, const struct contract *contract, struct str *out)
 {
 	static const char *const texts[] = { "dir", "model_name" };
-	static const char *const lists[] = { "requires", "command" };
+	static const char *const lists[] = { "requires", "produces", "command" };
 	struct jsonw w = jsonw_begin(out, 0);
 
 	jsonw_object(&w);

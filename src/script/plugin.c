@@ -49,6 +49,7 @@ void plugin_plan_release(struct plugin_plan *plan)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		free(texts[i]);
 	strv_release(&plan->requires);
+	strv_release(&plan->produces);
 	strv_release(&plan->command);
 	free_inputs(plan);
 	*plan = (struct plugin_plan)PLUGIN_PLAN_INIT;
@@ -188,6 +189,7 @@ static int read_plan(const struct exchange *x, struct plugin_plan *plan, struct 
 	if (x->n_plugins > 1)
 		plan->dataset_path = xstrdup(x->plugins[1]->path);
 	read_strings(doc, list_of(doc, at, "requires"), &plan->requires);
+	read_strings(doc, list_of(doc, at, "produces"), &plan->produces);
 	read_strings(doc, list_of(doc, at, "command"), &plan->command);
 	read_inputs(doc, list_of(doc, at, "inputs"), plan);
 	read_metrics(doc, list_of(doc, at, "metrics"), plan);

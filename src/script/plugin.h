@@ -104,6 +104,7 @@ struct plugin_plan {
 	char *dir;
 	char *model_name;
 	struct strv requires; /* stages whose models or features this one starts from */
+	struct strv produces; /* stages that can start from this one's result */
 	struct strv command;  /* declared command, may be empty */
 	struct plugin_input *inputs;
 	size_t n_inputs;

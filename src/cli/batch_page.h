@@ -1,0 +1,13 @@
+/*
+ * batch_page - a batch as it is shown: its plan.
+ */
+#ifndef CLI_BATCH_PAGE_H
+#define CLI_BATCH_PAGE_H
+#include "app/batch_plan.h"
+
+/* What would be done, in which order, and what waits for what. 'chosen' (as plan->steps): the jobs
+ * that --only leaves; NULL: all. */
+void batch_plan_page(const struct batch_plan *plan, const bool *chosen, struct str *out);
+void batch_plan_json(const struct batch_plan *plan, const bool *chosen, struct str *out);
+
+#endif
