@@ -3,8 +3,8 @@
 #include "app/batch_plan.h"
 
 #include "app/batch_targets.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "sys/path.h"
 
 void batch_plan_release(struct batch_plan *plan)
 {
@@ -170,6 +170,20 @@ static int add_requirements(struct batch_plan *plan, struct batch_targets *targe
 	return 0;
 }
 
+/* What another job has still to make need not be there. */
+static int check_from(const struct batch_plan *plan, size_t job, struct err *err)
+{
+	const struct batch_job *source = plan->steps[job].job;
+	const char *from = batch_get(source, "from");
+	int there = from && !plan->order.of[job].n ? path_exists(from, NULL, err) : 1;
+
+	if (there > 0)
+		return 0;
+	if (there == 0)
+		err_set(err, ERR_NOT_FOUND, "'from': there is no '%s'", from);
+	return batch_place(err, source, "from");
+}
+
 static int add_needs(struct batch_plan *plan, struct batch_targets *targets, size_t job,
 		     struct err *err)
 {
@@ -178,7 +192,9 @@ static int add_needs(struct batch_plan *plan, struct batch_targets *targets, siz
 	for (size_t i = 0; i < ARRAY_SIZE(origins); i++)
 		if (add_origin(plan, targets, job, origins[i], err) < 0)
 			return -1;
-	return add_requirements(plan, targets, job, err);
+	if (add_requirements(plan, targets, job, err) < 0)
+		return -1;
+	return check_from(plan, job, err);
 }
 
 static int refuse_cycle(const struct batch_plan *plan, struct err *err)

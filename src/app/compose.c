@@ -489,16 +489,17 @@ static void refuse_repetition(const struct draft *draft, struct err *err)
 		 draft->dir.ref);
 }
 
-static int append(struct draft *draft, struct session *session, const struct entry *entry,
-		  enum spool_policy policy, struct record_outcome *outcome, struct err *err)
+int draft_append(struct draft *draft, const struct draft *last, struct session *session,
+		 const struct entry *entries, size_t n, enum spool_policy policy,
+		 struct record_outcome *outcome, struct err *err)
 {
 	char *path = path_join(draft->dir.path, RECORD_NAME);
 	char *name = parents_record_string(draft->has_parent ? &draft->parent : &draft->dir,
 					   "model_name");
 	struct info_append what = {
 		.head = head_of(draft, session, name),
-		.entries = entry,
-		.n = 1,
+		.entries = entries,
+		.n = n,
 		.inherited = draft->has_parent ? &draft->parent_record : NULL,
 		.inherited_ref = draft->has_parent ? draft->parent.ref : NULL,
 		.additive = draft->additive,
@@ -512,6 +513,7 @@ static int append(struct draft *draft, struct session *session, const struct ent
 	};
 	int result = 0;
 
+	what.head.final_checkpoint = head_of(last, session, name).final_checkpoint;
 	outcome->result = store_append(&request, &outcome->after, err);
 	if (outcome->result == STORE_NOT_DURABLE || err->code == ERR_NOT_DURABLE)
 		refuse_repetition(draft, err);
@@ -568,7 +570,7 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 	if (result == 0)
 		result = draft_make_dir(draft, session, err);
 	if (result == 0)
-		result = append(draft, session, &entry, policy, outcome, err);
+		result = draft_append(draft, draft, session, &entry, 1, policy, outcome, err);
 	entry_release(&entry);
 	return result;
 }

@@ -130,6 +130,15 @@ int draft_commit(struct draft *draft, struct session *session, enum spool_policy
 int draft_compose(struct draft *draft, struct session *session, struct entry *entry,
 		  struct strv *warnings, struct err *err);
 
+/*
+ * Append 'n' composed entries to the record of the draft's directory, which is there (draft_make_dir()),
+ * in one step: one lock, one write. 'last' is the draft of the last entry: its checkpoint is the one to
+ * use from now on. Result as of draft_commit().
+ */
+int draft_append(struct draft *draft, const struct draft *last, struct session *session,
+		 const struct entry *entries, size_t n, enum spool_policy policy,
+		 struct record_outcome *outcome, struct err *err);
+
 /* "final_checkpoint" of an entry: 'name' in stage directory 'dir', with its size and digest. */
 void record_add_checkpoint(struct entry *entry, const struct session *session, const char *dir,
 			   const char *name);

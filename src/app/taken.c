@@ -2,8 +2,10 @@
 
 #include "app/taken.h"
 
+#include "app/settle.h"
 #include "base/mem.h"
 #include "capture/digest.h"
+#include "model/history.h"
 #include "sys/path.h"
 
 #include <sys/stat.h>
@@ -188,4 +190,44 @@ int taken_dataset(struct session *session, struct values *values, const char **h
 	plugin_plan_release(&plan);
 	free(absolute);
 	return result;
+}
+
+/* What a plugin may find in DIR is a training that failed: that is no history. */
+static int refuse_failed(const struct draft *draft, struct err *err)
+{
+	const char *outcome = draft->result.outcome;
+
+	if (!outcome || (strcmp(outcome, "failed") != 0 && strcmp(outcome, "interrupted") != 0))
+		return 0;
+	err_set(err, ERR_INVALID, "'%s' holds a training that %s%s%s; nothing recorded",
+		draft->values->from, strcmp(outcome, "failed") == 0 ? "failed" : "was interrupted",
+		draft->result.error ? ": " : "", draft->result.error ? draft->result.error : "");
+	return err_hint(err, "give --steps and --metric by hand if it counts all the same");
+}
+
+static int extract(struct draft *draft, struct session *session, struct err *err)
+{
+	struct extract_source source = { .dirfd = -1 };
+	char *absolute;
+	char *log = NULL;
+	int result = taken_open(draft->values->from, &source, &absolute, err);
+
+	if (result == 0 && !source.only)
+		source.log = log = history_newest_log(source.dirfd);
+	if (result == 0)
+		result = draft_extract(draft, session, &source, err);
+	if (result == 0 && !source.only)
+		result = settle_take_run(draft, source.dirfd, err);
+	if (source.dirfd >= 0)
+		close(source.dirfd);
+	free(absolute);
+	free(log);
+	return result;
+}
+
+int taken_extract(struct draft *draft, struct session *session, struct err *err)
+{
+	if (extract(draft, session, err) < 0)
+		return -1;
+	return draft->values->steps < 0 ? refuse_failed(draft, err) : 0;
 }

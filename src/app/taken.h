@@ -30,4 +30,10 @@ int taken_check(const struct draft *draft, struct err *err);
  * 'absolute' as the owner of the names. The descriptor is the caller's to close. */
 int taken_open(const char *from, struct extract_source *source, char **absolute, struct err *err);
 
+/*
+ * Read values->from by the plugin. ERR_INVALID for a training that failed, unless values->steps say that
+ * it counts; a run of that directory which could not record itself gives its id to the draft.
+ */
+int taken_extract(struct draft *draft, struct session *session, struct err *err);
+
 #endif

@@ -153,3 +153,107 @@ void batch_plan_json(const struct batch_plan *plan, const bool *chosen, struct s
 	jsonw_end(&w);
 	str_addch(out, '\n');
 }
+
+/* ---- recordings ---- */
+
+static const char *recording_word(enum batch_recording what)
+{
+	static const char *const words[] = {
+		[BATCH_PENDING] = "pending",   [BATCH_RECORDED] = "recorded",
+		[BATCH_ALREADY] = "already",   [BATCH_SPOOLED] = "spooled",
+		[BATCH_REFUSED] = "refused",   [BATCH_BLOCKED] = "blocked",
+	};
+
+	return words[what];
+}
+
+static size_t count(const struct batch_recordings *recordings, enum batch_recording what)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < recordings->n; i++)
+		n += recordings->v[i].what == what;
+	return n;
+}
+
+static bool all_recorded(const struct batch_recordings *recordings)
+{
+	return !count(recordings, BATCH_SPOOLED) && !count(recordings, BATCH_REFUSED) &&
+	       !count(recordings, BATCH_BLOCKED);
+}
+
+/* The number of records that got something. */
+static size_t count_records(const struct batch_plan *plan,
+			    const struct batch_recordings *recordings)
+{
+	struct map refs = MAP_INIT;
+	size_t n;
+
+	for (size_t i = 0; i < plan->n; i++)
+		if (recordings->v[i].what == BATCH_RECORDED &&
+		    !map_get(&refs, plan->steps[i].ref))
+			map_put(&refs, plan->steps[i].ref, plan->steps[i].ref);
+	n = refs.n;
+	map_release(&refs);
+	return n;
+}
+
+bool batch_recordings_page(const struct batch_plan *plan, const struct batch_recordings *recordings,
+			   struct str *out)
+{
+	static const enum batch_recording others[] = { BATCH_ALREADY, BATCH_SPOOLED, BATCH_REFUSED,
+						       BATCH_BLOCKED };
+	static const char *const texts[] = { "there already", "spooled", "refused",
+					     "blocked by those" };
+
+	str_adds(out, "recorded ");
+	add_count(out, (int64_t)count(recordings, BATCH_RECORDED));
+	str_adds(out, " in ");
+	add_count(out, (int64_t)count_records(plan, recordings));
+	str_adds(out, count_records(plan, recordings) == 1 ? " record" : " records");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (count(recordings, others[i])) {
+			str_adds(out, ", ");
+			add_count(out, (int64_t)count(recordings, others[i]));
+			str_addf(out, " %s", texts[i]);
+		}
+	str_addch(out, '\n');
+	return all_recorded(recordings);
+}
+
+static void recording_json(const struct batch_step *step, const struct batch_recorded *recorded,
+			   struct jsonw *w)
+{
+	char id[ID_TEXT_SIZE];
+
+	batch_recording_id(step, id);
+	jsonw_object(w);
+	jsonw_pair_string(w, "job", step->job->name);
+	jsonw_pair_string(w, "ref", step->ref);
+	jsonw_pair_string(w, "outcome", recording_word(recorded->what));
+	jsonw_pair_string(w, "run_id", recorded->what == BATCH_RECORDED ? id : NULL);
+	jsonw_pair_string(w, "error", recorded->err ? recorded->err->msg : NULL);
+	jsonw_end(w);
+}
+
+bool batch_recordings_json(const struct batch_plan *plan, const struct batch_recordings *recordings,
+			   struct str *out)
+{
+	struct jsonw w = jsonw_begin(out, 2);
+
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "schema", "thhost.batch-record/1");
+	jsonw_pair_string(&w, "batch", plan->batch->name);
+	jsonw_key(&w, "jobs");
+	jsonw_array(&w);
+	for (size_t i = 0; i < plan->n; i++) {
+		size_t job = plan->order.sorted[i];
+
+		if (recordings->v[job].what != BATCH_PENDING)
+			recording_json(&plan->steps[job], &recordings->v[job], &w);
+	}
+	jsonw_end(&w);
+	jsonw_end(&w);
+	str_addch(out, '\n');
+	return all_recorded(recordings);
+}

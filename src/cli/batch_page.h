@@ -1,13 +1,19 @@
 /*
- * batch_page - a batch as it is shown: its plan.
+ * batch_page - a batch as it is shown: its plan, and what was recorded.
  */
 #ifndef CLI_BATCH_PAGE_H
 #define CLI_BATCH_PAGE_H
-#include "app/batch_plan.h"
+#include "app/batch_record.h"
 
 /* What would be done, in which order, and what waits for what. 'chosen' (as plan->steps): the jobs
  * that --only leaves; NULL: all. */
 void batch_plan_page(const struct batch_plan *plan, const bool *chosen, struct str *out);
 void batch_plan_json(const struct batch_plan *plan, const bool *chosen, struct str *out);
+
+/* What became of the recordings; true if all are in their records. */
+bool batch_recordings_page(const struct batch_plan *plan, const struct batch_recordings *recordings,
+			   struct str *out);
+bool batch_recordings_json(const struct batch_plan *plan, const struct batch_recordings *recordings,
+			   struct str *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "base/base.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/batch_page.h"
 #include "cli/command.h"
@@ -87,11 +88,79 @@ static int batch_run_verb(struct cli *cli, struct err *err)
 	return result;
 }
 
+/* ---- record ---- */
+
+/* Only the recordings among what was chosen. */
+static void leave_recordings(struct request *request)
+{
+	bool *chosen = xcalloc(request->plan.n ? request->plan.n : 1, sizeof(*chosen));
+
+	for (size_t i = 0; i < request->plan.n; i++)
+		chosen[i] = request->plan.steps[i].is_recording &&
+			    (!request->chosen || request->chosen[i]);
+	free(request->chosen);
+	request->chosen = chosen;
+}
+
+static void tell_recordings(const struct request *request,
+			    const struct batch_recordings *recordings)
+{
+	for (size_t i = 0; i < recordings->n; i++) {
+		const struct batch_recorded *recorded = &recordings->v[i];
+		const char *name = request->batch.jobs[i].name;
+
+		for (size_t k = 0; k < recorded->warnings.n; k++)
+			log_warn("%s: %s", name, recorded->warnings.v[k]);
+		if (recorded->err)
+			log_error(recorded->err);
+		if (recorded->what == BATCH_BLOCKED)
+			log_plain("'%s' is not recorded: what it waits for is not", name);
+	}
+}
+
+static int record_all(struct cli *cli, struct request *request, struct err *err)
+{
+	struct batch_recordings recordings;
+	struct str out = STR_INIT;
+	bool is_good = false;
+	int result = batch_make_experiments(&request->plan, &cli->session, err);
+
+	batch_recordings_init(&recordings, request->plan.n);
+	if (result == 0)
+		result = batch_record(&cli->session, &request->plan, request->chosen, &recordings,
+				      err);
+	if (result == 0) {
+		tell_recordings(request, &recordings);
+		is_good = cli->json ? batch_recordings_json(&request->plan, &recordings, &out)
+				    : batch_recordings_page(&request->plan, &recordings, &out);
+		result = print_done(&out, err);
+	}
+	batch_recordings_release(&recordings);
+	str_release(&out);
+	return result < 0 ? -1 : !is_good;
+}
+
+static int batch_record_verb(struct cli *cli, struct err *err)
+{
+	struct request request = { .chosen = NULL };
+	int result = read_file(cli, &request, err);
+
+	if (result == 0)
+		leave_recordings(&request);
+	if (result == 0 && option_given(&cli->options, "dry-run"))
+		result = show_plan(cli, &request.plan, request.chosen);
+	else if (result == 0)
+		result = record_all(cli, &request, err);
+	request_release(&request);
+	return result;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, struct err *err);
 } verbs[] = {
 	{ "run", batch_run_verb },
+	{ "record", batch_record_verb },
 };
 
 static int run_batch(struct cli *cli, struct err *err)

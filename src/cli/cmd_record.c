@@ -1,7 +1,6 @@
 #include "base/base.h"
 
 #include "app/capture_all.h"
-#include "model/history.h"
 #include "app/record.h"
 #include "app/settle.h"
 #include "app/taken.h"
@@ -12,7 +11,6 @@
 #include "cli/render.h"
 #include "cli/report.h"
 #include "sys/file.h"
-#include "sys/path.h"
 
 #include <unistd.h>
 
@@ -141,39 +139,6 @@ static int read_values(struct cli *cli, struct values *values, struct err *err)
 	return -1;
 }
 
-/* What a plugin may find in DIR is a training that failed: that is no history. */
-static int refuse_failed(const struct draft *draft, struct err *err)
-{
-	const char *outcome = draft->result.outcome;
-
-	if (!outcome || (strcmp(outcome, "failed") != 0 && strcmp(outcome, "interrupted") != 0))
-		return 0;
-	err_set(err, ERR_INVALID, "'%s' holds a training that %s%s%s; nothing recorded",
-		draft->values->from, strcmp(outcome, "failed") == 0 ? "failed" : "was interrupted",
-		draft->result.error ? ": " : "", draft->result.error ? draft->result.error : "");
-	return err_hint(err, "give --steps and --metric by hand if it counts all the same");
-}
-
-static int extract_from(struct draft *draft, struct session *session, struct err *err)
-{
-	struct extract_source source = { .dirfd = -1 };
-	char *absolute;
-	char *log = NULL;
-	int result = taken_open(draft->values->from, &source, &absolute, err);
-
-	if (result == 0 && !source.only)
-		source.log = log = history_newest_log(source.dirfd);
-	if (result == 0)
-		result = draft_extract(draft, session, &source, err);
-	if (result == 0 && !source.only)
-		result = settle_take_run(draft, source.dirfd, err);
-	if (source.dirfd >= 0)
-		close(source.dirfd);
-	free(absolute);
-	free(log);
-	return result;
-}
-
 /* What nothing tells. */
 static int missing_dataset(const struct values *values, struct err *err)
 {
@@ -204,9 +169,7 @@ static int take_from(struct cli *cli, struct draft *draft, struct err *err)
 {
 	if (!draft->values->from)
 		return 0;
-	if (extract_from(draft, &cli->session, err) < 0)
-		return -1;
-	if (draft->values->steps < 0 && refuse_failed(draft, err) < 0)
+	if (taken_extract(draft, &cli->session, err) < 0)
 		return -1;
 	return option_given(&cli->options, "again") ? 0 : taken_check(draft, err);
 }

@@ -82,6 +82,7 @@ describe("a batch file", function()
 	it("finds the directories that a file names from where that file lies", function()
 		tree("[batch]\ninclude = sub/more.ini\n")
 		batches.write(t, "sub/more.ini", TINY .. "dataset = d\n[job b]\nfrom = ../old/{dataset}\n")
+		cli.shell("mkdir -p " .. t.dir .. "/old/d")
 		assert.equal(t.dir .. "/old/d", batches.plan(t)[1].settings.from)
 	end)
 
@@ -145,6 +146,7 @@ describe("a batch file", function()
 		{ "b.ini:5: ", TINY .. "[job a]\ndataset = d\nexp = exp_9\n" },
 		{ "b.ini:5: 'init_from'", TINY .. "[job a]\ndataset = d\ninit_from = e\n" },
 		{ "b.ini:5: 'into'", TINY .. "[job a]\ndataset = d\ninto = tiny_e\n" },
+		{ "b.ini:5: 'from': there is no", TINY .. "[job a]\ndataset = d\nfrom = none\n" },
 		{ "b.ini:1: 'stage3' requires stage2 on d in 'exp_1', which is not there",
 			"[job a]\nstage = stage3\ndataset = d\n" },
 		{ "b.ini:3: a circle: 'a' waits for 'b' (after), 'b' waits for 'c' (after), 'c' waits for 'a' (after)",
