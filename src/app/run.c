@@ -513,10 +513,11 @@ static int run_in_directory(struct session *session, const struct run_options *o
 	struct run_files files = { .log_fd = -1, .events_fd = -1, .events_path = NULL };
 	struct strv env = STRV_INIT;
 	char *label = xstrf("%s/%s", report->run.stage, report->run.dataset);
+	bool has_begun;
 	int result = -1;
 
-	if (journal_begin(report->draft.dir.fd, &report->run, err) < 0 ||
-	    open_files(report, &session->conf, &files, err) < 0)
+	has_begun = journal_begin(report->draft.dir.fd, &report->run, err) == 0;
+	if (!has_begun || open_files(report, &session->conf, &files, err) < 0)
 		goto out;
 	run_environment(&report->draft, report->run.run_id, files.events_path, is_piped(session),
 			&env, &report->env_added);
@@ -530,7 +531,7 @@ static int run_in_directory(struct session *session, const struct run_options *o
 		take_capture(&live);
 	watch_release(&live.watch);
 out:
-	if (result < 0)
+	if (result < 0 && (has_begun || err->code != ERR_BUSY)) /* else the id is another run's */
 		give_up(&live, err);
 	close_files(&files);
 	strv_release(&env);

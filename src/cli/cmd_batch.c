@@ -1,13 +1,25 @@
 #include "base/base.h"
 
+#include "app/batch_run.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/batch_page.h"
+#include "cli/batch_watch.h"
 #include "cli/command.h"
 #include "cli/pager.h"
 #include "cli/render.h"
+#include "sys/path.h"
+
+#include <errno.h>
+#include <unistd.h>
 
 static const struct option_spec options[] = {
+	{ "jobs", 'j', "N", "how many run at once (default: the file's, else 1)" },
+	{ "executor", 0, "NAME", "who carries it out: local" },
+	{ "resume", 'r', NULL, "go on with what was begun and stopped" },
+	{ "keep-going", 'k', NULL, "after a failure begin all that does not wait for it" },
+	{ "fail-fast", 'x', NULL, "after a failure begin nothing new" },
+	{ "failed", 0, NULL, "retry: not what was cancelled" },
 	{ "only", 'o', "PATTERN", "only these jobs: a name, a section or a pattern (repeatable)" },
 	{ "generic", 0, NULL, "stages that no plugin describes are meant, not slips of the pen" },
 	{ "dry-run", 'n', NULL, "show what would be done, in which order, and why" },
@@ -64,27 +76,377 @@ static void request_release(struct request *request)
 	batch_release(&request->batch);
 }
 
-static int read_file(struct cli *cli, struct request *request, struct err *err)
+static int read_batch(struct cli *cli, struct request *request, struct err *err)
 {
 	const char *file = operand(cli, 1);
 
 	if (!file)
 		return err_set(err, ERR_USAGE, "which file? (thhost batch %s FILE)",
 			       operand(cli, 0));
-	if (batch_read(&request->batch, file, err) < 0 ||
-	    batch_plan_make(&request->plan, &cli->session, &request->batch, NULL, err) < 0)
+	return batch_read(&request->batch, file, err);
+}
+
+static int plan_batch(struct cli *cli, struct request *request, struct err *err)
+{
+	if (batch_plan_make(&request->plan, &cli->session, &request->batch, NULL, err) < 0)
 		return -1;
 	return choose(cli, &request->batch, &request->chosen, err);
 }
 
-static int batch_run_verb(struct cli *cli, struct err *err)
+/* ---- run ---- */
+
+static int make_root(struct cli *cli, const struct batch *batch, struct err *err)
 {
-	struct request request = { .chosen = NULL };
-	int result = read_file(cli, &request, err);
+	char *root;
+	int result = 0;
+
+	for (size_t i = 0; i < batch->n_jobs; i++)
+		if (batch_bool(&batch->jobs[i], "new_exp", false)) {
+			root = conf_path(&cli->session.conf, "artifact.root");
+			result = layout_make_root(root, err);
+			free(root);
+			break;
+		}
+	return result;
+}
+
+/* The GPUs to give out: the file's, else those that we were given. */
+static int find_gpus(const struct batch *batch, struct strv *gpus, struct err *err)
+{
+	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+	const char *text = batch_option(batch, "gpus", visible && *visible ? visible : NULL);
+
+	return text ? batch_split_list(text, gpus, err) : 0;
+}
+
+static int open_executor(struct cli *cli, const struct batch *batch, struct executor **out,
+			 struct err *err)
+{
+	const char *given = option_value(&cli->options, "executor");
+	const char *name = given ? given : batch_option(batch, "executor", "local");
+	const char *jobs = batch_option(batch, "jobs", "1");
+	int64_t limit = strtoll(jobs, NULL, 10);
+	struct strv gpus = STRV_INIT;
+	int result;
+
+	if (strcmp(name, "local") != 0)
+		return err_set(err, ERR_USAGE, "there is no executor '%s'; known: local", name);
+	result = option_integer(&cli->options, "jobs", 1, 1024, &limit, err);
+	if (result == 0)
+		result = find_gpus(batch, &gpus, err);
+	if (result == 0)
+		*out = executor_local((size_t)limit, &gpus);
+	strv_release(&gpus);
+	return result;
+}
+
+static int exit_of(const struct batch_state *state, const struct batch_result *result,
+		   struct err *err)
+{
+	size_t left = result->count[BATCH_JOB_WAITING] + result->count[BATCH_JOB_RUNNING];
+
+	if (result->was_interrupted && left) {
+		err_set(err, ERR_INTERRUPTED, "interrupted; %zu jobs are left", left);
+		return err_hint(err, "'thhost batch run %.13s --resume' goes on", state->id);
+	}
+	return left || result->count[BATCH_JOB_FAILED] || result->count[BATCH_JOB_BLOCKED] ||
+	       result->count[BATCH_JOB_CANCELLED];
+}
+
+static bool keeps_going(const struct cli *cli, const struct batch *batch)
+{
+	if (option_given(&cli->options, "fail-fast"))
+		return false;
+	return option_given(&cli->options, "keep-going") ||
+	       batch_is_true(batch_option(batch, "keep_going", "yes"));
+}
+
+static int show_state(const struct cli *cli, const struct batch_state *state, struct err *err)
+{
+	struct str out = STR_INIT;
+	int result;
+
+	if (cli->json)
+		batch_state_json(state, &out);
+	else
+		batch_state_page(state, &out);
+	result = print_done(&out, err);
+	str_release(&out);
+	return result;
+}
+
+/* The state is ours; 'plan' is of its batch. */
+static int work_on(struct cli *cli, struct batch_state *state, const struct batch_plan *plan,
+		   struct err *err)
+{
+	const char *config = option_value(&cli->options, "config");
+	char *config_file = config ? path_absolute(config) : NULL;
+	struct batch_work work = { .session = &cli->session,
+				   .state = state,
+				   .plan = plan,
+				   .config_file = config_file,
+				   .keep_going = keeps_going(cli, &state->batch),
+				   .changed = batch_watch_changed,
+				   .tick = batch_watch_tick,
+				   .said = batch_watch_said };
+	struct batch_watch *watch;
+	struct batch_result done;
+	int result = open_executor(cli, &state->batch, &work.executor, err);
+
+	if (result == 0) {
+		work.arg = watch = batch_watch_new(state, plan, log_level() == LOG_QUIET);
+		result = batch_work_on(&work, &done, err);
+		batch_watch_free(watch);
+		work.executor->ops->close(work.executor);
+	}
+	free(config_file);
+	if (result < 0 || show_state(cli, state, err) < 0)
+		return -1;
+	return exit_of(state, &done, err);
+}
+
+static int run_new(struct cli *cli, struct request *request, struct err *err)
+{
+	struct batch_state state = BATCH_STATE_INIT;
+	struct layout *layout = &cli->session.layout;
+	char *cwd = getcwd(NULL, 0);
+	struct batch_start start = { .batch = &request->batch, .root = layout->root, .cwd = cwd };
+	int result = batch_state_reserve(&state, layout->rootfd, request->batch.path, err);
 
 	if (result == 0)
-		result = show_plan(cli, &request.plan, request.chosen);
+		result = batch_make_experiments(&request->plan, &cli->session, err);
+	start.common_exp = request->plan.common_exp;
+	if (result == 0) {
+		result = batch_state_create(&state, layout->rootfd, &start, err);
+		request->plan.batch = &state.batch;
+	}
+	if (result == 0) {
+		log_notice("batch %.13s: %zu jobs", state.id, state.batch.n_jobs);
+		batch_skip_others(&state, request->chosen);
+		result = work_on(cli, &state, &request->plan, err);
+	}
+	free(cwd);
+	batch_state_release(&state);
+	return result;
+}
+
+static int batch_run_new(struct cli *cli, struct err *err)
+{
+	struct request request = { .chosen = NULL };
+	bool is_dry = option_given(&cli->options, "dry-run");
+	int result = read_batch(cli, &request, err);
+
+	if (result == 0 && !is_dry)
+		result = make_root(cli, &request.batch, err);
+	if (result == 0)
+		result = plan_batch(cli, &request, err);
+	if (result == 0)
+		result = is_dry ? show_plan(cli, &request.plan, request.chosen)
+				: run_new(cli, &request, err);
 	request_release(&request);
+	return result;
+}
+
+/* ---- going on ---- */
+
+static int find_state(struct cli *cli, const char *text, struct batch_state *state, struct err *err)
+{
+	if (session_layout(&cli->session, err) < 0)
+		return -1;
+	return batch_state_find(state, cli->session.layout.rootfd, text, err);
+}
+
+/* The batch that 'text' names is ours and planned as it was; 'prepare' may change its jobs first. */
+static int go_on(struct cli *cli, const char *text,
+		 int (*prepare)(struct cli *cli, struct batch_state *state, struct err *err),
+		 struct err *err)
+{
+	struct batch_state state = BATCH_STATE_INIT;
+	struct batch_plan plan = { .n = 0 };
+	int result = find_state(cli, text, &state, err);
+
+	if (result == 0)
+		result = batch_state_take(&state, cli->session.layout.rootfd, err);
+	if (result == 0)
+		result = batch_plan_make(&plan, &cli->session, &state.batch, state.common_exp, err);
+	if (result == 0)
+		result = prepare(cli, &state, err);
+	if (result == 0)
+		result = work_on(cli, &state, &plan, err);
+	batch_plan_release(&plan);
+	batch_state_release(&state);
+	return result;
+}
+
+static int prepare_resume(struct cli *cli, struct batch_state *state, struct err *err)
+{
+	(void)cli;
+	if (state->n_torn)
+		log_warn("%zu lines of the batch's journal were cut off and do not count",
+			 state->n_torn);
+	return batch_state_uncancel(state, err);
+}
+
+static int batch_run_verb(struct cli *cli, struct err *err)
+{
+	if (!option_given(&cli->options, "resume"))
+		return batch_run_new(cli, err);
+	return go_on(cli, operand(cli, 1), prepare_resume, err);
+}
+
+static int prepare_retry(struct cli *cli, struct batch_state *state, struct err *err)
+{
+	size_t n = batch_retry(state, option_given(&cli->options, "failed"));
+
+	if (!n)
+		return err_set(err, ERR_NOT_FOUND, "batch %.13s has nothing to try again",
+			       state->id);
+	return prepare_resume(cli, state, err);
+}
+
+static int batch_retry_verb(struct cli *cli, struct err *err)
+{
+	return go_on(cli, operand(cli, 1), prepare_retry, err);
+}
+
+static int keep_cancelled(struct cli *cli, struct batch_state *state, struct err *err)
+{
+	(void)cli;
+	(void)state;
+	(void)err;
+	return 0;
+}
+
+/* Whoever works on it sees to it; where nobody does, we do. */
+static int batch_cancel_verb(struct cli *cli, struct err *err)
+{
+	struct batch_state state = BATCH_STATE_INIT;
+	bool is_taken;
+	int result = find_state(cli, operand(cli, 1), &state, err);
+
+	if (result == 0)
+		result = batch_state_cancel(&state, err);
+	is_taken = result == 0 && batch_state_is_taken(&state);
+	if (is_taken)
+		log_notice("asked the one that works on batch %.13s to end it", state.id);
+	else if (result == 0)
+		result = go_on(cli, state.id, keep_cancelled, err);
+	batch_state_release(&state);
+	return result < 0 ? -1 : 0;
+}
+
+/* ---- looking ---- */
+
+static int list_batches(struct cli *cli, struct err *err)
+{
+	struct strv ids = STRV_INIT;
+	struct batch_state **states;
+	struct str out = STR_INIT;
+	size_t n = 0;
+	int result;
+
+	if (session_layout(&cli->session, err) < 0 ||
+	    batch_state_list(cli->session.layout.rootfd, &ids, err) < 0)
+		return -1;
+	states = xcalloc(ids.n ? ids.n : 1, sizeof(struct batch_state *));
+	for (size_t i = 0; i < ids.n; i++) {
+		struct err trouble = ERR_INIT;
+
+		states[n] = xcalloc(1, sizeof(**states));
+		if (batch_state_open(states[n], cli->session.layout.rootfd, ids.v[i], &trouble) ==
+		    0) {
+			n++;
+			continue;
+		}
+		if (trouble.code != ERR_NOT_FOUND) /* else it was killed before it had begun */
+			log_warn("%s", trouble.msg);
+		batch_state_release(states[n]);
+		free(states[n]);
+	}
+	if (cli->json)
+		batch_list_json(states, n, &out);
+	else if (n)
+		batch_list_page(states, n, &out);
+	else
+		log_notice("no batch yet; 'thhost batch run FILE' begins one");
+	result = print_paged(&out, &cli->session.conf) < 0 ? 1 : 0;
+	for (size_t i = 0; i < n; i++) {
+		batch_state_release(states[i]);
+		free(states[i]);
+	}
+	free(states);
+	strv_release(&ids);
+	str_release(&out);
+	return result;
+}
+
+static int batch_status_verb(struct cli *cli, struct err *err)
+{
+	struct batch_state state = BATCH_STATE_INIT;
+	int result;
+
+	if (!operand(cli, 1))
+		return list_batches(cli, err);
+	result = find_state(cli, operand(cli, 1), &state, err);
+	if (result == 0)
+		result = show_state(cli, &state, err);
+	batch_state_release(&state);
+	return result;
+}
+
+static int print_log(int fd, struct err *err)
+{
+	struct str text = STR_INIT;
+	char buf[65536];
+	ssize_t n;
+	int result = 0;
+
+	while (result == 0 && (n = read(fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			result = err_errno(err, ERR_FAILED, "cannot read the log");
+		str_clear(&text);
+		str_add(&text, buf, n > 0 ? (size_t)n : 0);
+		if (result == 0 && print_out(&text) < 0)
+			break; /* dispatch() tells */
+	}
+	str_release(&text);
+	return result;
+}
+
+static int find_job(const struct batch_state *state, const char *name, size_t *job, struct err *err)
+{
+	size_t *found;
+	size_t n = batch_match(&state->batch, name, &found);
+
+	*job = n ? found[0] : 0;
+	free(found);
+	if (n == 1)
+		return 0;
+	return err_set(err, n ? ERR_USAGE : ERR_NOT_FOUND,
+		       n ? "'%s' is more than one job of batch %.13s"
+			 : "there is no job '%s' in batch %.13s",
+		       name, state->id);
+}
+
+static int batch_logs_verb(struct cli *cli, struct err *err)
+{
+	struct batch_state state = BATCH_STATE_INIT;
+	size_t job = 0;
+	int fd = -1;
+	int result = -1;
+
+	if (!operand(cli, 1))
+		return err_set(err, ERR_USAGE, "of which job? (thhost batch logs JOB [BATCH])");
+	if (find_state(cli, operand(cli, 2), &state, err) == 0 &&
+	    find_job(&state, operand(cli, 1), &job, err) == 0)
+		fd = batch_state_open_log(&state, job, state.jobs[job].attempt, false, err);
+	if (fd >= 0) {
+		result = print_log(fd, err);
+		close(fd);
+	}
+	batch_state_release(&state);
 	return result;
 }
 
@@ -143,11 +505,16 @@ static int record_all(struct cli *cli, struct request *request, struct err *err)
 static int batch_record_verb(struct cli *cli, struct err *err)
 {
 	struct request request = { .chosen = NULL };
-	int result = read_file(cli, &request, err);
+	bool is_dry = option_given(&cli->options, "dry-run");
+	int result = read_batch(cli, &request, err);
 
+	if (result == 0 && !is_dry)
+		result = make_root(cli, &request.batch, err);
+	if (result == 0)
+		result = plan_batch(cli, &request, err);
 	if (result == 0)
 		leave_recordings(&request);
-	if (result == 0 && option_given(&cli->options, "dry-run"))
+	if (result == 0 && is_dry)
 		result = show_plan(cli, &request.plan, request.chosen);
 	else if (result == 0)
 		result = record_all(cli, &request, err);
@@ -159,8 +526,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct cli *cli, struct err *err);
 } verbs[] = {
-	{ "run", batch_run_verb },
-	{ "record", batch_record_verb },
+	{ "run", batch_run_verb },	 { "record", batch_record_verb },
+	{ "status", batch_status_verb }, { "logs", batch_logs_verb },
+	{ "cancel", batch_cancel_verb }, { "retry", batch_retry_verb },
 };
 
 static int run_batch(struct cli *cli, struct err *err)
@@ -182,11 +550,13 @@ static int run_batch(struct cli *cli, struct err *err)
 
 const struct command cmd_batch = {
 	.name = "batch",
-	.synopsis = "run FILE [options]",
+	.synopsis = "run FILE | record FILE | status [BATCH] | logs JOB [BATCH] |\n"
+		    "                    cancel [BATCH] | retry [BATCH] [options]",
 	.summary = "run or record many trainings that one file lists",
-	.details = "FILE is described in config/batch.example.ini.\n",
+	.details = "FILE is described in thhost-batch(1). BATCH is an id, the batch's name or its\n"
+		   "file; the newest is meant where none is given.\n",
 	.options = options,
 	.min_operands = 1,
-	.max_operands = 2,
+	.max_operands = 3,
 	.run = run_batch,
 };

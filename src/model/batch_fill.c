@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "model/conf.h"
+#include "sys/path.h"
 
 /* Known only when the job runs: 'thhost run --fill' puts them in, and its child finds them in these
  * variables. */
@@ -19,6 +20,14 @@ static const struct {
 const char *batch_canonical_key(const char *key)
 {
 	return strcmp(key, "seed") == 0 ? "param.seed" : key;
+}
+
+/* Where the command's own file lies, as the user named it; fresh memory, or NULL for another name. */
+static char *file_dir(const struct batch_job *job, const char *name)
+{
+	const struct batch_setting *command = batch_setting(&job->settings, "command");
+
+	return command && strcmp(name, "file_dir") == 0 ? path_dir(command->file) : NULL;
 }
 
 static const char *value_of(const struct batch_job *job, const char *name)
@@ -50,7 +59,7 @@ static int unknown(const char *name, struct err *err)
 {
 	err_set(err, ERR_INVALID, "unknown placeholder {%s}", name);
 	return err_hint(err, "known: {dataset} {stage} {exp} {seed} {param.NAME} {job}, and in commands "
-			     "{stage_dir} {exp_dir} {base_model}; '{{' is a brace");
+			     "{stage_dir} {exp_dir} {base_model} {file_dir}; '{{' is a brace");
 }
 
 /* The value of placeholder 'name', or NULL with 'err'. */
@@ -58,7 +67,7 @@ static const char *lookup(const struct batch_job *job, const char *name, struct 
 {
 	const char *value = is_known(name) ? value_of(job, name) : NULL;
 
-	if (!is_known(name) && later_variable(name))
+	if (!is_known(name) && (later_variable(name) || strcmp(name, "file_dir") == 0))
 		err_set(err, ERR_INVALID, "{%s} is known to the command alone", name);
 	else if (!is_known(name))
 		unknown(name, err);
@@ -129,18 +138,19 @@ int batch_fill(const struct batch_job *job, const char *text, struct str *out, s
 static int put_in_word(const struct filler *filler, const char *name, struct str *out,
 		       struct err *err)
 {
-	const char *value;
+	char *dir = file_dir(filler->job, name);
+	const char *value = dir;
 
 	if (later_variable(name)) {
 		str_addf(out, "{%s}", name);
 		return 0;
 	}
-	value = lookup(filler->job, name, err);
 	if (!value)
-		return -1;
-	for (; *value; value++)
-		str_adds(out, *value == '{' ? "{{" : (char[]){ *value, '\0' });
-	return 0;
+		value = lookup(filler->job, name, err);
+	for (const char *p = value; p && *p; p++)
+		str_adds(out, *p == '{' ? "{{" : (char[]){ *p, '\0' });
+	free(dir);
+	return value ? 0 : -1;
 }
 
 static int fill_words(const struct batch_job *job, const struct strv *words, struct strv *argv,
@@ -180,6 +190,7 @@ static int put_in_shell(const struct batch_job *job, const char *name, char quot
 {
 	const char *variable = later_variable(name);
 	const char *value;
+	char *dir;
 
 	if (quote) {
 		err_set(err, ERR_INVALID, "{%s} stands inside quotes of a shell line", name);
@@ -189,11 +200,12 @@ static int put_in_shell(const struct batch_job *job, const char *name, char quot
 		str_addf(out, "\"$%s\"", variable);
 		return 0;
 	}
-	value = lookup(job, name, err);
-	if (!value)
-		return -1;
-	add_quoted(out, value);
-	return 0;
+	dir = file_dir(job, name);
+	value = dir ? dir : lookup(job, name, err);
+	if (value)
+		add_quoted(out, value);
+	free(dir);
+	return value ? 0 : -1;
 }
 
 /* Which quote is open behind 'c', given the one before it. */

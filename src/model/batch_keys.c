@@ -14,7 +14,7 @@
 static const struct batch_key keys[] = {
 	{ "name", BATCH_NAME, BATCH_IN_BATCH, 0, 0, NULL },
 	{ "include", BATCH_LIST, BATCH_IN_BATCH, 0, 0, NULL },
-	{ "executor", BATCH_CHOICE, BATCH_IN_BATCH, 0, 0, "local slurm" },
+	{ "executor", BATCH_CHOICE, BATCH_IN_BATCH, 0, 0, "local" },
 	{ "jobs", BATCH_NUMBER, BATCH_IN_BATCH, 1, 1024, NULL },
 	{ "keep_going", BATCH_BOOL, BATCH_IN_BATCH, 0, 0, NULL },
 	{ "gpus", BATCH_LIST, BATCH_IN_BATCH, 0, 0, NULL },

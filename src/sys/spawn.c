@@ -194,6 +194,8 @@ static NORETURN void become(const struct plan *plan)
 
 	if (report < 0)
 		give_up(plan->report, SPAWN_PREPARE, errno);
+	if (spawn->own_group && setpgid(0, 0) < 0)
+		give_up(report, SPAWN_PREPARE, errno);
 	if (spawn->cwd && chdir(spawn->cwd) < 0)
 		give_up(report, SPAWN_CHDIR, errno);
 	reset_signals(spawn->mask);

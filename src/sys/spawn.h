@@ -25,6 +25,7 @@ struct spawn {
 	int std[3];	     /* become 0, 1 and 2; -1: ours stays */
 	const int *pass_fds; /* become 10, 11, ... */
 	size_t n_pass_fds;
+	bool own_group;	      /* a process group of its own: the terminal's signals pass it by */
 	bool close_others;    /* else what we inherited goes on, as through env(1) */
 	const sigset_t *mask; /* the child's signal mask */
 };

@@ -110,7 +110,7 @@ describe("a batch file", function()
 		{ "b.ini:2: unknown key 'each.seed' in [a]", "[job a]\neach.seed = 1, 2\n" },
 		{ "b.ini:2: 'jobs' must be a whole number from 1 to 1024, not '0'", "[batch]\njobs = 0\n" .. TINY },
 		{ "b.ini:2: 'keep_going' must be yes or no, not 'maybe'", "[batch]\nkeep_going = maybe\n" },
-		{ "b.ini:2: 'executor' must be local slurm, not 'cloud'", "[batch]\nexecutor = cloud\n" },
+		{ "b.ini:2: 'executor' must be local, not 'cloud'", "[batch]\nexecutor = cloud\n" },
 		{ "b.ini:4: 'timeout' must be a time such as", "[job a]\nstage = tiny\ndataset = d\ntimeout = 90\n" },
 		{ "b.ini:3: 'stage' was set before (b.ini:2)", "[job a]\nstage = tiny\nstage = tiny\n" },
 		{ "b.ini:3: 'param.seed' was set before (b.ini:2)", "[job a]\nseed = 1\nparam.seed = 1\n" },

@@ -1,0 +1,33 @@
+/*
+ * batch_judge - what became of a run that a batch has started, by the journal of its stage directory.
+ */
+#ifndef APP_BATCH_JUDGE_H
+#define APP_BATCH_JUDGE_H
+#include "app/batch_plan.h"
+#include "model/journal.h"
+
+enum batch_verdict {
+	BATCH_NOT_BEGUN,   /* the journal does not have it */
+	BATCH_GOES_ON,	   /* here, or on another host, which alone can tell */
+	BATCH_ENDED_WELL,  /* its entry is in the record, or none was wanted */
+	BATCH_UNSETTLED,   /* it ended well, but is not recorded: 'repair' may mend that */
+	BATCH_FAILED,
+	BATCH_INTERRUPTED, /* by a signal, or because everything was killed */
+};
+
+struct batch_finding {
+	enum batch_verdict verdict;
+	bool is_elsewhere;
+	int signal;	/* that ended the training; 0: none */
+	int64_t pid;	/* of the 'thhost run', on this host; 0 */
+	int64_t last_step; /* -1: unknown */
+	char *why;	/* or NULL */
+};
+
+void batch_finding_release(struct batch_finding *finding);
+
+/* Look, and close the run where everybody is gone. -1 where the journal cannot be read. */
+int batch_judge(const struct batch_step *step, const char *run_id, struct batch_finding *out,
+		struct err *err);
+
+#endif

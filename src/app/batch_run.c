@@ -1,0 +1,711 @@
+#include "base/base.h"
+
+#include "app/batch_run.h"
+
+#include "app/batch_judge.h"
+#include "app/batch_record.h"
+#include "app/batch_task.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "sys/proc.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define TICK_MS 100
+#define LOOK_MS 500    /* how often the journal of a run that is not our child is read */
+#define GRACE_MS 15000 /* between asking a job to end and making it */
+
+/* What is known of a job only while this process works on it. */
+struct live_job {
+	bool is_handed;	    /* our executor has it */
+	bool is_adopted;    /* it runs, and an earlier process had started it */
+	bool was_asked;	    /* to end, because of the time or the user */
+	const char *reason; /* why it was asked; static */
+	int64_t deadline_ms;
+	int64_t kill_ms;
+	int64_t look_ms;
+};
+
+struct worker {
+	struct batch_work *work;
+	struct batch_state *state;
+	const struct batch_plan *plan;
+	struct live_job *live;
+	size_t first; /* in plan->order.sorted: all before it are over */
+	size_t n_running;
+	bool is_stopping; /* nothing new begins */
+	bool has_failed;
+	bool is_cancelled;
+	int interrupts;
+	struct err trouble; /* the state cannot be kept */
+};
+
+static const char *name_of(const struct worker *w, size_t job)
+{
+	return w->plan->steps[job].job->name;
+}
+
+/* ---- notes ---- */
+
+static void note(struct worker *w, size_t job)
+{
+	batch_state_note(w->state, job);
+	if (w->work->changed)
+		w->work->changed(w->work->arg, job);
+}
+
+static int sync_notes(struct worker *w)
+{
+	if (w->trouble.code || batch_state_sync(w->state, &w->trouble) == 0)
+		return w->trouble.code ? -1 : 0;
+	w->is_stopping = true;
+	return -1;
+}
+
+static void set_text(char **place, const char *text)
+{
+	char *copy = xstrdup_or_null(text);
+
+	free(*place);
+	*place = copy;
+}
+
+static void set_now(char **place)
+{
+	char now[CLOCK_TEXT_SIZE];
+
+	clock_format(clock_now(), now);
+	set_text(place, now);
+}
+
+static void finish(struct worker *w, size_t job, enum batch_job_state state, const char *why)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+
+	w->n_running -= w->live[job].is_handed || w->live[job].is_adopted;
+	w->live[job] = (struct live_job){ .reason = NULL };
+	p->state = state;
+	set_text(&p->why, why);
+	if (p->start_time || state == BATCH_JOB_DONE)
+		set_now(&p->end_time);
+	if (state == BATCH_JOB_FAILED) {
+		w->has_failed = true;
+		if (!w->work->keep_going)
+			w->is_stopping = true;
+	}
+	note(w, job);
+}
+
+/* Back among those that wait, to begin once more. */
+static void put_back(struct worker *w, size_t job, const char *why)
+{
+	finish(w, job, BATCH_JOB_WAITING, why);
+}
+
+/* ---- the end of one ---- */
+
+static int retries_of(const struct worker *w, size_t job)
+{
+	const char *common = batch_option(w->plan->batch, "retries", "0");
+
+	return (int)batch_int(w->plan->steps[job].job, "retries", strtoll(common, NULL, 10));
+}
+
+static void fail(struct worker *w, size_t job, const char *why)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+
+	p->failures++;
+	if (p->failures <= retries_of(w, job) && !w->is_cancelled)
+		put_back(w, job, why);
+	else
+		finish(w, job, BATCH_JOB_FAILED, why);
+}
+
+static void end_interrupted(struct worker *w, size_t job, const struct batch_finding *finding)
+{
+	const struct live_job *live = &w->live[job];
+	bool was_asked = live->was_asked || w->interrupts;
+	const char *reason = live->reason;
+
+	if (w->is_cancelled)
+		finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
+	else if (reason)
+		fail(w, job, reason);
+	else if (was_asked || live->is_adopted || !live->is_handed)
+		put_back(w, job, "interrupted");
+	else
+		fail(w, job, finding->why);
+}
+
+/* It ended well and is not in its record: 'repair' does what can be done. */
+static void settle(struct worker *w, size_t job)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+	const struct batch_step *step = &w->plan->steps[job];
+	struct batch_finding finding;
+	struct err err = ERR_INIT;
+	char *why;
+
+	batch_task_repair(w->work, step);
+	if (batch_judge(step, p->run_id, &finding, &err) < 0) {
+		fail(w, job, err.msg);
+		return;
+	}
+	if (finding.verdict == BATCH_ENDED_WELL) {
+		finish(w, job, BATCH_JOB_DONE, NULL);
+	} else {
+		why = xstrf("trained, but not recorded: %s; 'thhost repair %s'",
+			    finding.why ? finding.why : "its entry waits", step->ref);
+		finish(w, job, BATCH_JOB_FAILED, why); /* once more would train once more */
+		free(why);
+	}
+	batch_finding_release(&finding);
+}
+
+/* 'status' as of ops->poll(), or -1. */
+static void conclude(struct worker *w, size_t job, int status, const struct batch_finding *finding)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+	char *why;
+
+	p->exit_code = status;
+	switch (finding->verdict) {
+	case BATCH_ENDED_WELL:
+		finish(w, job, BATCH_JOB_DONE, NULL);
+		return;
+	case BATCH_UNSETTLED:
+		settle(w, job);
+		return;
+	case BATCH_INTERRUPTED:
+		end_interrupted(w, job, finding);
+		return;
+	case BATCH_FAILED:
+		if (w->live[job].reason)
+			fail(w, job, w->live[job].reason);
+		else
+			fail(w, job, finding->why);
+		return;
+	case BATCH_NOT_BEGUN:
+		why = batch_task_last_words(w->state, job);
+		if (w->is_cancelled)
+			finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
+		else if (w->live[job].was_asked || w->interrupts)
+			put_back(w, job, "interrupted");
+		else
+			fail(w, job, why ? why : "it did not begin");
+		free(why);
+		return;
+	case BATCH_GOES_ON:
+		break;
+	}
+	/* Its 'thhost run' is gone, and the training is not: it is waited for. */
+	w->n_running -= w->live[job].is_handed;
+	w->live[job].is_handed = false;
+	w->n_running += !w->live[job].is_adopted;
+	w->live[job].is_adopted = true;
+}
+
+static void look_at(struct worker *w, size_t job, int status)
+{
+	struct batch_finding finding;
+	struct err err = ERR_INIT;
+
+	if (batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding, &err) < 0) {
+		fail(w, job, err.msg);
+		return;
+	}
+	conclude(w, job, status, &finding);
+	batch_finding_release(&finding);
+}
+
+static void on_ended(void *arg, size_t job, int status)
+{
+	look_at(arg, job, status);
+}
+
+/* ---- the beginning of one ---- */
+
+static void describe_process(struct batch_progress *p)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+	char boot[64];
+
+	gethostname(host, sizeof(host) - 1);
+	clock_boot_id(boot);
+	set_text(&p->host, host);
+	set_text(&p->boot_id, boot);
+	p->pid_ns = proc_pid_namespace();
+	p->pid = 0;
+	p->pid_start = 0;
+}
+
+static size_t gpus_of(const struct worker *w, size_t job)
+{
+	int64_t n = batch_int(w->plan->steps[job].job, "gpus", -1);
+
+	return n < 0 ? SIZE_MAX : (size_t)n;
+}
+
+static int64_t timeout_of(const struct worker *w, size_t job)
+{
+	const char *common = batch_option(w->plan->batch, "timeout", NULL);
+	int64_t preset = common ? batch_seconds(common) : 0;
+
+	return batch_seconds_of(w->plan->steps[job].job, "timeout", preset);
+}
+
+static int submit(struct worker *w, size_t job, struct err *err)
+{
+	const struct batch_step *step = &w->plan->steps[job];
+	struct batch_progress *p = &w->state->jobs[job];
+	struct strv argv = STRV_INIT;
+	struct strv added = STRV_INIT;
+	struct executor_task task = {
+		.job = job, .spec = step->job, .cwd = w->state->cwd, .gpus = gpus_of(w, job)
+	};
+	int result = -1;
+
+	task.log_fd = batch_state_open_log(w->state, job, p->attempt, true, err);
+	if (task.log_fd >= 0) {
+		batch_task_command(w->work, step, p->run_id, &argv);
+		batch_task_environment(w->state, step, &added);
+		task.argv = argv.v;
+		task.added = added.v;
+		result = w->work->executor->ops->submit(w->work->executor, &task, p, err);
+		close(task.log_fd);
+	}
+	strv_release(&argv);
+	strv_release(&added);
+	return result;
+}
+
+/*
+ * The run's id is on the disk before anything is started: whatever happens from here on, the next one
+ * that works on this batch finds out by it. An id that has never begun is used once more.
+ */
+static void begin(struct worker *w, size_t job, bool is_fresh)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+	struct err err = ERR_INIT;
+	int64_t timeout = timeout_of(w, job);
+
+	if (is_fresh && id_make(p->run_id, &w->trouble) < 0)
+		return;
+	p->attempt += is_fresh;
+	p->state = BATCH_JOB_RUNNING;
+	p->exit_code = -1;
+	set_now(&p->start_time);
+	set_text(&p->end_time, NULL);
+	describe_process(p);
+	batch_state_note(w->state, job);
+	if (sync_notes(w) < 0)
+		return;
+	if (submit(w, job, &err) < 0) {
+		fail(w, job, err.msg);
+		return;
+	}
+	w->live[job] = (struct live_job){ .is_handed = true };
+	if (timeout > 0)
+		w->live[job].deadline_ms = clock_monotonic_ms() + timeout * 1000;
+	w->n_running++;
+	set_text(&p->why, NULL);
+	note(w, job);
+}
+
+/* ---- what may begin ---- */
+
+enum readiness { NOT_YET, READY, BLOCKED };
+
+static enum readiness readiness_of(const struct worker *w, size_t job, size_t *on)
+{
+	const struct batch_needs *needs = &w->plan->order.of[job];
+	enum readiness found = READY;
+
+	for (size_t i = 0; i < needs->n; i++) {
+		enum batch_job_state state = w->state->jobs[needs->v[i].on].state;
+
+		if (batch_job_is_good(state))
+			continue;
+		*on = needs->v[i].on;
+		if (batch_job_is_over(state))
+			return BLOCKED;
+		found = NOT_YET;
+	}
+	return found;
+}
+
+static void block(struct worker *w, size_t job, size_t on)
+{
+	char *why =
+		xstrf("'%s' is %s", name_of(w, on), batch_job_state_word(w->state->jobs[on].state));
+
+	finish(w, job, BATCH_JOB_BLOCKED, why);
+	free(why);
+}
+
+static void record_ready(struct worker *w, const bool *ready, size_t n)
+{
+	struct batch_recordings made;
+	struct err err = ERR_INIT;
+
+	batch_recordings_init(&made, w->plan->n);
+	if (batch_record(w->work->session, w->plan, ready, &made, &err) < 0)
+		w->trouble = err;
+	for (size_t i = 0; i < w->plan->n && n && !w->trouble.code; i++) {
+		const struct batch_recorded *recorded = &made.v[i];
+
+		if (recorded->what == BATCH_RECORDED || recorded->what == BATCH_ALREADY)
+			finish(w, i, BATCH_JOB_DONE,
+			       recorded->what == BATCH_ALREADY ? "recorded before" : NULL);
+		else if (recorded->what != BATCH_PENDING)
+			finish(w, i, BATCH_JOB_FAILED, recorded->err ? recorded->err->msg : NULL);
+	}
+	batch_recordings_release(&made);
+}
+
+/* One pass over what waits: block, record, begin. */
+static void go_through(struct worker *w)
+{
+	const struct executor_ops *ops = w->work->executor->ops;
+	bool *ready = xcalloc(w->plan->n ? w->plan->n : 1, sizeof(*ready));
+	size_t n_recordings = 0;
+	bool is_leading = true;
+
+	for (size_t i = w->first; i < w->plan->n && !w->is_stopping; i++) {
+		size_t job = w->plan->order.sorted[i];
+		size_t on = 0;
+		enum readiness readiness;
+
+		if (batch_job_is_over(w->state->jobs[job].state)) {
+			w->first += is_leading;
+			continue;
+		}
+		is_leading = false;
+		if (w->state->jobs[job].state != BATCH_JOB_WAITING)
+			continue;
+		readiness = readiness_of(w, job, &on);
+		if (readiness == BLOCKED)
+			block(w, job, on);
+		else if (readiness == READY && w->plan->steps[job].is_recording)
+			n_recordings += ready[job] = true;
+		else if (readiness == READY && ops->has_room(w->work->executor, gpus_of(w, job)))
+			begin(w, job, true);
+	}
+	if (n_recordings && !w->is_stopping)
+		record_ready(w, ready, n_recordings);
+	free(ready);
+}
+
+static bool can_go_on(const struct worker *w)
+{
+	if (w->n_running)
+		return true;
+	if (w->is_stopping)
+		return false;
+	for (size_t i = w->first; i < w->plan->n; i++)
+		if (w->state->jobs[w->plan->order.sorted[i]].state == BATCH_JOB_WAITING)
+			return true;
+	return false;
+}
+
+/* ---- what an earlier process left ---- */
+
+/* Is the process that was to begin it still on its way? */
+static bool is_on_its_way(const struct batch_progress *p)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+	char boot[64];
+
+	gethostname(host, sizeof(host) - 1);
+	clock_boot_id(boot);
+	return p->pid > 0 && p->pid <= INT_MAX && p->host && strcmp(p->host, host) == 0 &&
+	       p->boot_id && strcmp(p->boot_id, boot) == 0 && p->pid_ns == proc_pid_namespace() &&
+	       proc_start_time((pid_t)p->pid) == p->pid_start && p->pid_start;
+}
+
+static void adopt(struct worker *w, size_t job)
+{
+	w->live[job] = (struct live_job){ .is_adopted = true };
+	w->n_running++;
+	if (w->work->changed)
+		w->work->changed(w->work->arg, job);
+}
+
+static void take_over(struct worker *w, size_t job)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+	struct batch_finding finding;
+
+	if (batch_judge(&w->plan->steps[job], p->run_id, &finding, &w->trouble) < 0)
+		return;
+	if (finding.verdict == BATCH_GOES_ON ||
+	    (finding.verdict == BATCH_NOT_BEGUN && is_on_its_way(p)))
+		adopt(w, job);
+	else if (finding.verdict == BATCH_NOT_BEGUN)
+		begin(w, job, false);
+	else
+		conclude(w, job, -1, &finding);
+	batch_finding_release(&finding);
+}
+
+static void take_over_all(struct worker *w)
+{
+	for (size_t i = 0; i < w->plan->n && !w->trouble.code; i++)
+		if (w->state->jobs[i].state == BATCH_JOB_RUNNING)
+			take_over(w, i);
+}
+
+static void look_at_adopted(struct worker *w, int64_t now)
+{
+	for (size_t i = 0; i < w->plan->n; i++) {
+		struct live_job *live = &w->live[i];
+		struct batch_finding finding;
+		struct err ignored = ERR_INIT; /* the next look may see more */
+
+		if (!live->is_adopted || now - live->look_ms < LOOK_MS)
+			continue;
+		live->look_ms = now;
+		if (batch_judge(&w->plan->steps[i], w->state->jobs[i].run_id, &finding, &ignored) <
+		    0)
+			continue;
+		if (finding.verdict == BATCH_NOT_BEGUN && !is_on_its_way(&w->state->jobs[i]))
+			put_back(w, i, "it did not begin");
+		else if (finding.verdict != BATCH_NOT_BEGUN && finding.verdict != BATCH_GOES_ON)
+			conclude(w, i, -1, &finding);
+		batch_finding_release(&finding);
+	}
+}
+
+/* ---- signals, time, cancel ---- */
+
+/* An adopted run is no child of ours, but one of this host may be told all the same. */
+static void signal_adopted(struct worker *w, size_t job, int number)
+{
+	struct batch_finding finding;
+	struct err ignored = ERR_INIT;
+
+	if (batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding, &ignored) < 0)
+		return;
+	if (finding.verdict == BATCH_GOES_ON && finding.pid > 0 &&
+	    is_on_its_way(&w->state->jobs[job]))
+		kill((pid_t)finding.pid, number);
+	batch_finding_release(&finding);
+}
+
+static void send(struct worker *w, size_t job, int number)
+{
+	if (w->live[job].is_handed)
+		w->work->executor->ops->signal(w->work->executor, job, number);
+	else if (w->live[job].is_adopted)
+		signal_adopted(w, job, number);
+}
+
+static void ask_to_end(struct worker *w, size_t job, const char *reason, int64_t now)
+{
+	struct live_job *live = &w->live[job];
+
+	if (live->was_asked)
+		return;
+	live->was_asked = true;
+	live->reason = reason;
+	live->kill_ms = now + GRACE_MS;
+	send(w, job, SIGTERM);
+}
+
+static void watch_time(struct worker *w, int64_t now)
+{
+	for (size_t i = 0; i < w->plan->n; i++) {
+		struct live_job *live = &w->live[i];
+
+		if (live->deadline_ms && now >= live->deadline_ms)
+			ask_to_end(w, i, "it took longer than its timeout", now);
+		if (live->kill_ms && now >= live->kill_ms) {
+			live->kill_ms = 0;
+			send(w, i, SIGKILL);
+		}
+	}
+}
+
+static void pass_on(struct worker *w, int number)
+{
+	for (size_t i = 0; i < w->plan->n; i++)
+		send(w, i, number);
+}
+
+static void say(struct worker *w, const char *text)
+{
+	if (w->work->said)
+		w->work->said(w->work->arg, text);
+}
+
+static void on_signal(struct worker *w, int number)
+{
+	if (number == SIGCHLD)
+		return;
+	w->is_stopping = true;
+	if (number != SIGINT) {
+		w->interrupts += 2;
+		pass_on(w, SIGTERM);
+		return;
+	}
+	if (++w->interrupts == 1) {
+		say(w, "nothing new begins; waiting for what runs (once more passes it on)");
+		return;
+	}
+	say(w, "passed on to what runs");
+	pass_on(w, SIGINT);
+}
+
+static bool is_elsewhere(const struct worker *w, size_t job)
+{
+	struct batch_finding finding;
+	struct err ignored = ERR_INIT;
+	bool found = batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding,
+				 &ignored) == 0 &&
+		     finding.is_elsewhere;
+
+	batch_finding_release(&finding);
+	return found;
+}
+
+static void watch_cancel(struct worker *w, int64_t now)
+{
+	if (w->is_cancelled || !batch_state_is_cancelled(w->state))
+		return;
+	w->is_cancelled = true;
+	w->is_stopping = true;
+	for (size_t i = 0; i < w->plan->n; i++) {
+		if (w->live[i].is_adopted && is_elsewhere(w, i))
+			finish(w, i, BATCH_JOB_CANCELLED, "it goes on, on another host");
+		else if (w->live[i].is_handed || w->live[i].is_adopted)
+			ask_to_end(w, i, NULL, now);
+		else if (w->state->jobs[i].state == BATCH_JOB_WAITING)
+			finish(w, i, BATCH_JOB_CANCELLED, "cancelled");
+	}
+}
+
+/* ---- the whole ---- */
+
+static void block_signals(sigset_t *watched, sigset_t *old)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD };
+
+	sigemptyset(watched);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaddset(watched, numbers[i]);
+	sigprocmask(SIG_BLOCK, watched, old);
+}
+
+static void wait_a_moment(struct worker *w, const sigset_t *watched)
+{
+	const struct timespec moment = { .tv_nsec = TICK_MS * 1000000L };
+	int number = sigtimedwait(watched, NULL, &moment);
+
+	if (number > 0)
+		on_signal(w, number);
+}
+
+static void turn(struct worker *w)
+{
+	struct executor *executor = w->work->executor;
+	int64_t now = clock_monotonic_ms();
+
+	executor->ops->poll(executor, on_ended, w);
+	look_at_adopted(w, now);
+	watch_time(w, now);
+	watch_cancel(w, now);
+	if (!w->is_stopping)
+		go_through(w);
+	sync_notes(w);
+	if (w->work->tick)
+		w->work->tick(w->work->arg);
+}
+
+static void sum_up(const struct worker *w, struct batch_result *result)
+{
+	*result = (struct batch_result){ .was_interrupted = w->interrupts > 0,
+					 .was_cancelled = w->is_cancelled };
+	for (size_t i = 0; i < w->plan->n; i++)
+		result->count[w->state->jobs[i].state]++;
+}
+
+/* One that nothing will ever be enough for would be waited for in vain. */
+static int check_room(const struct worker *w, struct err *err)
+{
+	const struct executor *executor = w->work->executor;
+
+	for (size_t i = 0; i < w->plan->n; i++) {
+		const struct batch_job *job = w->plan->steps[i].job;
+
+		if (w->state->jobs[i].state != BATCH_JOB_WAITING ||
+		    w->plan->steps[i].is_recording ||
+		    executor->ops->has_room(executor, gpus_of(w, i)))
+			continue;
+		err_set(err, ERR_INVALID, "the job '%s' wants %zu GPUs, more than there are",
+			job->name, gpus_of(w, i));
+		err_hint(err, "'gpus = 0, 1' in [batch] or CUDA_VISIBLE_DEVICES name those to use");
+		return batch_place(err, job, "gpus");
+	}
+	return 0;
+}
+
+int batch_work_on(struct batch_work *work, struct batch_result *result, struct err *err)
+{
+	struct worker w = {
+		.work = work, .state = work->state, .plan = work->plan, .trouble = ERR_INIT
+	};
+	sigset_t watched, old;
+
+	if (check_room(&w, err) < 0)
+		return -1;
+	w.live = xcalloc(w.plan->n ? w.plan->n : 1, sizeof(*w.live));
+	block_signals(&watched, &old);
+	take_over_all(&w);
+	turn(&w);
+	while (can_go_on(&w) && !w.trouble.code) {
+		if (w.n_running)
+			wait_a_moment(&w, &watched);
+		turn(&w);
+	}
+	sync_notes(&w);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	sum_up(&w, result);
+	free(w.live);
+	if (!w.trouble.code)
+		return 0;
+	*err = w.trouble;
+	return -1;
+}
+
+size_t batch_retry(struct batch_state *state, bool only_failed)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < state->batch.n_jobs; i++) {
+		struct batch_progress *p = &state->jobs[i];
+		bool is_meant = p->state == BATCH_JOB_FAILED || p->state == BATCH_JOB_BLOCKED ||
+				(!only_failed && p->state == BATCH_JOB_CANCELLED);
+
+		if (!is_meant)
+			continue;
+		p->state = BATCH_JOB_WAITING;
+		p->failures = 0;
+		batch_state_note(state, i);
+		n++;
+	}
+	return n;
+}
+
+void batch_skip_others(struct batch_state *state, const bool *chosen)
+{
+	for (size_t i = 0; chosen && i < state->batch.n_jobs; i++) {
+		if (chosen[i])
+			continue;
+		state->jobs[i].state = BATCH_JOB_SKIPPED;
+		set_text(&state->jobs[i].why, "not chosen");
+		batch_state_note(state, i);
+	}
+}
