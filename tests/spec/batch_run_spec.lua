@@ -1,0 +1,374 @@
+--- thhost batch run: order, slots, failures, signals; killed anywhere and resumed.
+local cjson = require "cjson"
+local batches = require "support.batches"
+local cli = require "support.cli"
+local runs = require "support.runs"
+
+local t
+
+local TRAIN = [[echo '{"steps":10,"metrics":{"f1":0.5}}' >"$THHOST_STAGE_DIR/result.json"]]
+local WELL = "sh {file_dir}/train.sh"
+local TINY = "[defaults]\nstage = tiny\ncommand = " .. WELL .. "\n"
+
+-- Waits for a file of the test, then trains.
+local function waiting(name)
+	return ("shell = yes\ncommand = echo up >>%s.up; while ! [ -e %s ]; do sleep 0.02; done; sh train.sh\n"):format(name,
+		name)
+end
+
+local function tree(text)
+	t = batches.tree(text)
+	batches.write(t, "train.sh", TRAIN)
+end
+
+--- "a done, b failed": every job of the newest batch.
+local function states(status)
+	local found = {}
+	for i, job in ipairs(status.jobs) do
+		found[i] = job.job .. " " .. job.state
+	end
+	return table.concat(found, ", ")
+end
+
+local function run(status, ...)
+	return states(t:json({ "batch", "run", "b.ini", ... }, status))
+end
+
+local function status_of(name)
+	return t:json { "batch", "status", name or "b" }
+end
+
+local function job_of(status, name)
+	for _, job in ipairs(status.jobs) do
+		if job.job == name then
+			return job
+		end
+	end
+end
+
+local function entries(name)
+	return #t:info(name).training_history
+end
+
+local function exists(name)
+	return cli.read(t.dir .. "/" .. name) ~= nil
+end
+
+local function wait_for_file(name)
+	cli.wait_for(name, function()
+		return exists(name)
+	end)
+end
+
+--- The pid that works on the newest batch.
+local function holder()
+	local lock = cli.shell(("cat %s/.thhost/batches/*/lock"):format(t.root))
+	return assert(tonumber(lock:match("pid (%d+)") or lock:match('"pid": ?(%d+)')), lock)
+end
+
+describe("batch run", function()
+	after_each(function()
+		t:close()
+	end)
+
+	it("runs each job once, after what it waits for, and records it", function()
+		tree(TINY .. "[job b]\ndataset = b\ninit_from = a\nparam.lr = 0.1\ntags = x, y\nnote = hello\n[job a]\ndataset = a\n")
+		assert.equal("b done, a done", run(0))
+		assert.equal(1, entries("tiny_a"))
+		local entry = t:info("tiny_b").training_history[2]
+		assert.same({ 0.1, { "x", "y" }, "hello" }, { entry.hyperparams.lr, entry.tags, entry.notes })
+		assert.equal(job_of(status_of(), "b").run_id, entry.run_id)
+		t:ok { "verify" }
+	end)
+
+	it("fills in what is known only when a job begins, and gives it its variables", function()
+		tree("[job a]\nstage = tiny\ndataset = d\nbase_model = some/model\nenv.COLOUR = dark {dataset}\nseed = 7\n"
+			.. "command = sh -c 'echo \"$0|$1|$COLOUR|$THHOST_JOB\" >out; cp out $2/; sh train.sh'\n"
+			.. "  {base_model} {{{seed} {stage_dir}\n")
+		assert.equal("a done", run(0))
+		assert.equal("some/model|{7|dark d|a\n", cli.read(t.dir .. "/out"))
+	end)
+
+	it("has as many at once as it may, and no more", function()
+		tree("[defaults]\nstage = tiny\n" .. waiting("go") .. "[matrix m]\neach.dataset = a, b, c\n")
+		local wait = runs.start(t, { "batch", "run", "b.ini", "-j", "2" })
+		cli.wait_for("two", function()
+			return select(2, (cli.read(t.dir .. "/go.up") or ""):gsub("up", "")) == 2
+		end)
+		local found = cli.wait_for("two running", function()
+			local now = t:json { "batch", "status", "b" }
+			return now.count.running == 2 and now
+		end)
+		assert.same({ "running", 1 }, { found.state, found.count.waiting })
+		cli.write(t.dir .. "/go", "")
+		assert.equal(0, wait())
+		assert.equal("m-a done, m-b done, m-c done", states(status_of()))
+	end)
+
+	it("gives out GPUs, each to one job at a time", function()
+		tree("[batch]\njobs = 4\ngpus = 3, GPU-x\n[defaults]\nstage = tiny\nshell = yes\n"
+			.. "command = echo {job}=$CUDA_VISIBLE_DEVICES >>gpus; mkdir busy.$CUDA_VISIBLE_DEVICES || exit 9; sleep 0.2;\n"
+			.. "  rmdir busy.$CUDA_VISIBLE_DEVICES; echo '{\"steps\":1}' >{stage_dir}/result.json\n"
+			.. "[matrix one]\neach.dataset = a, b, c, d\ngpus = 1\n[job two]\ndataset = e\ngpus = 2\n"
+			.. "[job none]\ndataset = f\ngpus = 0\n")
+		assert.equal("one-a done, one-b done, one-c done, one-d done, two done, none done", run(0))
+		local text = cli.read(t.dir .. "/gpus")
+		assert.matches("two=3,GPU%-x\n", text)
+		assert.matches("none=\n", text)
+		assert.equal(4, select(2, text:gsub("one%-%a=[3G]", "")))
+	end)
+
+	it("refuses a job that wants more GPUs than there are", function()
+		tree(TINY .. "[job a]\ndataset = a\ngpus = 1\n")
+		local result = t:run({ "batch", "run", "b.ini" }, { env = { CUDA_VISIBLE_DEVICES = false } })
+		assert.equal(5, result.status)
+		assert.matches("b.ini:6: the job 'a' wants 1 GPUs, more than there are", result.err, 1, true)
+	end)
+
+	it("goes on after a failure with what does not wait for it", function()
+		tree(TINY .. "[job a]\ndataset = a\ncommand = false\n[job b]\ndataset = b\nafter = a\n[job c]\ndataset = c\nafter = b\n"
+			.. "[job d]\ndataset = d\n")
+		assert.equal("a failed, b blocked, c blocked, d done", run(1))
+		assert.equal("exit status 1", job_of(status_of(), "a").why)
+		assert.equal("'a' is failed", job_of(status_of(), "b").why)
+	end)
+
+	it("begins nothing new after a failure where that is wanted, and later goes on", function()
+		tree(TINY .. "[job a]\ndataset = a\ncommand = false\n[job d]\ndataset = d\n")
+		assert.equal("a failed, d waiting", run(1, "--fail-fast"))
+		assert.equal("stopped", status_of().state)
+		assert.equal("a failed, d done", run(1, "--resume"))
+	end)
+
+	it("tries again as often as it is told", function()
+		tree(TINY .. "[job a]\ndataset = a\nretries = 2\nshell = yes\ncommand = echo x >>tries; [ $(wc -l <tries) = 3 ] || exit 3;\n"
+			.. "  echo '{\"steps\":1}' >{stage_dir}/result.json\n[job b]\ndataset = b\nretries = 1\ncommand = sh -c 'exit 4'\n")
+		assert.equal("a done, b failed", run(1))
+		local status = status_of()
+		assert.same({ 3, 2 }, { job_of(status, "a").attempts, job_of(status, "a").failures })
+		assert.same({ 2, "exit status 4" }, { job_of(status, "b").attempts, job_of(status, "b").why })
+		assert.equal(1, entries("tiny_a"))
+	end)
+
+	it("tries what failed again when it is asked to", function()
+		tree(TINY .. "[job a]\ndataset = a\ncommand = sh -c 'test -e go && sh train.sh'\n[job b]\ndataset = b\nafter = a\n"
+			.. "[job c]\ndataset = c\n")
+		assert.equal("a failed, b blocked, c done", run(1))
+		cli.write(t.dir .. "/go", "")
+		assert.equal("a done, b done, c done", states(t:json({ "batch", "retry", "--failed" })))
+		assert.equal(1, entries("tiny_c"))
+		assert.equal(3, t:run({ "batch", "retry" }).status)
+	end)
+
+	it("ends what takes too long", function()
+		tree("[job a]\nstage = tiny\ndataset = a\ntimeout = 1s\ncommand = sleep 60\n")
+		assert.equal("a failed", run(1))
+		assert.equal("it took longer than its timeout", job_of(status_of(), "a").why)
+		assert.equal("interrupted", runs.journal(t, "tiny_a")[1].state)
+	end)
+
+	it("runs what is chosen alone", function()
+		tree(TINY .. "[matrix m]\neach.dataset = a, b\n[job c]\ndataset = c\nafter = m\n")
+		assert.equal("m-a skipped, m-b done, c done", run(0, "--only", "m-b", "--only", "c"))
+		assert.is_nil(t:read("exp_1/tiny_a/training_info.json"))
+	end)
+
+	it("records what is to be recorded, in its place", function()
+		tree(TINY .. "[job b]\ndataset = b\ninit_from = a\n[job a]\ndataset = a\nsteps = 5\n")
+		assert.equal("b done, a done", run(0))
+		assert.equal(2, entries("tiny_b"))
+	end)
+
+	it("says why a job did not begin", function()
+		tree(TINY .. "[job a]\ndataset = a\n")
+		cli.shell("mkdir -p " .. t.root .. "/exp_1/tiny_a && echo broken >" .. t.root .. "/exp_1/tiny_a/.thhost")
+		assert.equal("a failed", run(1))
+		assert.matches(".thhost", job_of(status_of(), "a").why, 1, true)
+	end)
+
+	it("keeps what each job printed", function()
+		tree("[defaults]\nstage = tiny\n[matrix m]\neach.dataset = a, b\ncommand = sh -c 'echo this is {dataset}; exit 1'\n")
+		run(1)
+		local log = t:ok({ "batch", "logs", "m-b" }).out
+		assert.matches("this is b\n", log)
+		assert.is_nil(log:find("this is a", 1, true))
+		assert.equal(3, t:run({ "batch", "logs", "m-x" }).status)
+		assert.equal(2, t:run({ "batch", "logs", "m" }).status)
+	end)
+
+	it("lists what there is, the newest first", function()
+		tree(TINY .. "[job a]\ndataset = a\n")
+		assert.same({}, t:json({ "batch", "status" }).batches)
+		run(0)
+		run(0)
+		local list = t:json({ "batch", "status" }).batches
+		assert.equal(2, #list)
+		assert(list[1].id > list[2].id)
+		assert.equal(list[2].id, t:json({ "batch", "status", list[2].id }).id)
+		assert.equal(list[1].id, t:json({ "batch", "status", "b.ini" }).id)
+		assert.equal(2, entries("tiny_a"))
+	end)
+
+	it("is refused while another one works on the same file", function()
+		tree("[job a]\nstage = tiny\ndataset = a\nnew_exp = yes\n" .. waiting("go"))
+		local wait = runs.start(t, { "batch", "run", "b.ini" })
+		wait_for_file("go.up")
+		local before = #t:json({ "exp", "list" }).experiments
+		for _, more in ipairs { {}, { "--resume" } } do
+			local result = t:run { "batch", "run", "b.ini", table.unpack(more) }
+			assert.equal(4, result.status)
+			assert.matches("a batch of this file is being worked on", result.err, 1, true)
+		end
+		assert.equal(before, #t:json({ "exp", "list" }).experiments)
+		cli.write(t.dir .. "/go", "")
+		assert.equal(0, wait())
+	end)
+end)
+
+describe("a batch that is stopped", function()
+	after_each(function()
+		t:close()
+	end)
+
+	local TWO = "[defaults]\nstage = tiny\n[job a]\ndataset = a\n" .. waiting("go") .. "[job b]\ndataset = b\nafter = a\n"
+		.. "command = " .. WELL .. "\n"
+
+	it("by one interrupt ends what runs and begins nothing new", function()
+		tree(TWO)
+		local wait = runs.start(t, { "batch", "run", "b.ini" })
+		wait_for_file("go.up")
+		runs.kill("INT", holder())
+		cli.wait_for("the word", function()
+			return (cli.read(t.dir .. "/err") or ""):find("nothing new begins", 1, true)
+		end)
+		cli.write(t.dir .. "/go", "")
+		assert.equal(130, wait())
+		assert.equal("a done, b waiting", states(status_of()))
+		assert.equal("a done, b done", run(0, "--resume"))
+		assert.equal(1, entries("tiny_a"))
+	end)
+
+	for _, signals in ipairs { { "INT", "INT" }, { "TERM" } } do
+		it("by " .. table.concat(signals, ", ") .. " ends what runs", function()
+			tree(TWO)
+			local wait = runs.start(t, { "batch", "run", "b.ini" })
+			wait_for_file("go.up")
+			for i, signal in ipairs(signals) do
+				runs.kill(signal, holder())
+				cli.wait_for("the word", function()
+					return i == #signals or (cli.read(t.dir .. "/err") or ""):find("nothing new begins", 1, true)
+				end)
+			end
+			assert.equal(130, wait())
+			assert.equal("a waiting, b waiting", states(status_of()))
+			cli.write(t.dir .. "/go", "")
+			assert.equal("a done, b done", run(0, "--resume"))
+			assert.equal(0, job_of(status_of(), "a").failures)
+		end)
+	end
+
+	it("by 'cancel' is cancelled, and can be tried again", function()
+		tree(TWO)
+		local wait = runs.start(t, { "batch", "run", "b.ini" })
+		wait_for_file("go.up")
+		t:ok { "batch", "cancel" }
+		assert.equal(1, wait())
+		assert.equal("a cancelled, b cancelled", states(status_of()))
+		assert.equal("cancelled", status_of().state)
+		cli.write(t.dir .. "/go", "")
+		assert.equal("a done, b done", states(t:json { "batch", "retry" }))
+	end)
+
+	it("by a kill goes on with the run that still goes on", function()
+		tree(TWO)
+		local wait = runs.start(t, { "batch", "run", "b.ini" })
+		wait_for_file("go.up")
+		runs.kill("KILL", holder())
+		wait()
+		assert.equal("stopped", status_of().state)
+		os.remove(t.dir .. "/status")
+		wait = runs.start(t, { "batch", "run", "b.ini", "--resume" })
+		cli.wait_for("the new one", function()
+			return status_of().state == "running"
+		end)
+		cli.write(t.dir .. "/go", "")
+		assert.equal(0, wait())
+		assert.equal("a done, b done", states(status_of()))
+		assert.same({ 1, 1 }, { entries("tiny_a"), entries("tiny_b") })
+		assert.equal(1, #runs.journal(t, "tiny_a"))
+	end)
+
+	it("by a kill is cancelled by whoever is asked, with what still runs", function()
+		tree(TWO)
+		local wait = runs.start(t, { "batch", "run", "b.ini" })
+		wait_for_file("go.up")
+		runs.kill("KILL", holder())
+		wait()
+		t:ok { "batch", "cancel", "b.ini" }
+		assert.equal("a cancelled, b cancelled", states(status_of()))
+		assert.equal("interrupted", runs.journal(t, "tiny_a")[1].state)
+	end)
+
+	it("with everything else by a kill runs again what was interrupted", function()
+		tree(TWO)
+		local wait = runs.start(t, { "batch", "run", "b.ini" })
+		wait_for_file("go.up")
+		local run_pid = runs.wait_for_state(t, "running", "tiny_a").pid
+		local child = runs.journal(t, "tiny_a")[1].child_pid
+		for _, pid in ipairs { holder(), run_pid, child } do
+			runs.kill("KILL", pid)
+		end
+		wait()
+		cli.write(t.dir .. "/go", "")
+		assert.equal("a done, b done", run(0, "--resume"))
+		assert.same({ 2, 0 }, { job_of(status_of(), "a").attempts, job_of(status_of(), "a").failures })
+		assert.same({ "interrupted", "recorded" }, { runs.journal(t, "tiny_a")[1].state, runs.journal(t, "tiny_a")[2].state })
+		assert.equal(1, entries("tiny_a"))
+	end)
+
+	it("records what had ended well when everything was killed", function()
+		tree(TWO)
+		cli.write(t.dir .. "/go", "")
+		assert.equal("a done, b done", run(0))
+		-- As if the batch had been killed when a's training had ended, before it was recorded.
+		local name = job_of(status_of(), "a").run_id
+		local path = t.root .. "/exp_1/tiny_a/.thhost/runs/" .. name .. ".json"
+		local text = cli.read(path):gsub('"state": "recorded"', '"state": "running"'):gsub('"pid": %d+', '"pid": 0')
+			:gsub('"child_pid": %d+', '"child_pid": 0'):gsub('"entry": %b{}', '"entry": null')
+		cli.write(path, text)
+		cli.shell("rm " .. t.root .. "/exp_1/tiny_a/training_info.json* " .. t.root .. "/exp_1/tiny_a/.training_info.json.bak "
+			.. "2>/dev/null; true")
+		local journal = cli.shell(("ls %s/.thhost/batches/*/journal.jsonl"):format(t.root))
+		local lines = {}
+		for line in io.lines(journal) do
+			local change = cjson.decode(line)
+			if not (change.job == "a" and change.state == "done") then
+				lines[#lines + 1] = line
+			end
+		end
+		cli.write(journal, table.concat(lines, "\n") .. '\n{"time":"cut of')
+		assert.equal("a done, b done", run(0, "--resume"))
+		assert.same({ 1, 1 }, { entries("tiny_a"), #runs.journal(t, "tiny_a") })
+	end)
+
+	it("does each job once, at whatever system call it is killed", function()
+		local text = "[defaults]\nstage = tiny\ncommand = " .. WELL .. "\n[job a]\ndataset = a\n[job r]\ndataset = r\nsteps = 3\n"
+			.. "[job b]\ndataset = b\ninit_from = a\nafter = r\n"
+		for when = 1, 25, 2 do
+			tree(text)
+			t:run({ "batch", "run", "b.ini" }, { prefix = ("strace -qq -o /dev/null -e trace=fdatasync,fsync,vfork,openat "
+				.. "-e inject=fsync,fdatasync,vfork:signal=KILL:when=%d"):format(when) })
+			local resumed = t:run { "batch", "run", "b.ini", "--resume" }
+			if resumed.status == 3 then -- killed before there was a batch
+				assert.equal(0, t:run({ "batch", "run", "b.ini" }).status)
+			else
+				assert(resumed.status == 0, ("killed at %d: status %s\n%s%s"):format(when, resumed.status, resumed.out, resumed.err))
+			end
+			assert.same({ 1, 2, 1 }, { entries("tiny_a"), entries("tiny_b"), entries("tiny_r") })
+			t:ok { "verify" }
+			if when < 25 then
+				t:close()
+			end
+		end
+	end)
+end)
