@@ -36,7 +36,7 @@ local function history(t)
 	local found = {}
 	for _, name in ipairs(NAMES) do
 		local info = cjson.decode((assert(t:read(exps[1].name .. "/" .. name .. "/training_info.json"), name)))
-		local list = { total = info.total_steps, base = info.base_model, last = info.last_dataset }
+		local list = { total = info.total_steps, base = (info.base_model:gsub("^exp_%d+_%d+", "EXP")), last = info.last_dataset }
 		for i, entry in ipairs(info.training_history) do
 			list[i] = essence(entry)
 		end
@@ -74,8 +74,8 @@ describe("tests/example/home.ini", function()
 				return ok and now.count.done >= (is_all and 1 or 4) and now.count.running > 0 and now
 			end)
 			assert(status.count.done < 8)
-			local pid = assert(tonumber(cli.shell(("cat %s/.thhost/batches/*/lock"):format(killed.root)):match("pid (%d+)")))
-			local pids = tostring(pid)
+			local pid = batches.holder(killed)
+			local pids = ("%d"):format(pid)
 			if is_all then -- with all that it has started
 				pids = pids .. " " .. cli.shell(("ps -o pid= --ppid %d | tr '\\n' ' '"):format(pid))
 				pids = pids .. " " .. cli.shell(("for p in %s; do ps -o pid= --ppid $p; done | tr '\\n' ' '"):format(pids))

@@ -60,12 +60,6 @@ local function wait_for_file(name)
 	end)
 end
 
---- The pid that works on the newest batch.
-local function holder()
-	local lock = cli.shell(("cat %s/.thhost/batches/*/lock"):format(t.root))
-	return assert(tonumber(lock:match("pid (%d+)") or lock:match('"pid": ?(%d+)')), lock)
-end
-
 describe("batch run", function()
 	after_each(function()
 		t:close()
@@ -237,7 +231,7 @@ describe("a batch that is stopped", function()
 		tree(TWO)
 		local wait = runs.start(t, { "batch", "run", "b.ini" })
 		wait_for_file("go.up")
-		runs.kill("INT", holder())
+		runs.kill("INT", batches.holder(t))
 		cli.wait_for("the word", function()
 			return (cli.read(t.dir .. "/err") or ""):find("nothing new begins", 1, true)
 		end)
@@ -254,7 +248,7 @@ describe("a batch that is stopped", function()
 			local wait = runs.start(t, { "batch", "run", "b.ini" })
 			wait_for_file("go.up")
 			for i, signal in ipairs(signals) do
-				runs.kill(signal, holder())
+				runs.kill(signal, batches.holder(t))
 				cli.wait_for("the word", function()
 					return i == #signals or (cli.read(t.dir .. "/err") or ""):find("nothing new begins", 1, true)
 				end)
@@ -283,7 +277,7 @@ describe("a batch that is stopped", function()
 		tree(TWO)
 		local wait = runs.start(t, { "batch", "run", "b.ini" })
 		wait_for_file("go.up")
-		runs.kill("KILL", holder())
+		runs.kill("KILL", batches.holder(t))
 		wait()
 		assert.equal("stopped", status_of().state)
 		os.remove(t.dir .. "/status")
@@ -302,7 +296,7 @@ describe("a batch that is stopped", function()
 		tree(TWO)
 		local wait = runs.start(t, { "batch", "run", "b.ini" })
 		wait_for_file("go.up")
-		runs.kill("KILL", holder())
+		runs.kill("KILL", batches.holder(t))
 		wait()
 		t:ok { "batch", "cancel", "b.ini" }
 		assert.equal("a cancelled, b cancelled", states(status_of()))
@@ -315,7 +309,7 @@ describe("a batch that is stopped", function()
 		wait_for_file("go.up")
 		local run_pid = runs.wait_for_state(t, "running", "tiny_a").pid
 		local child = runs.journal(t, "tiny_a")[1].child_pid
-		for _, pid in ipairs { holder(), run_pid, child } do
+		for _, pid in ipairs { batches.holder(t), run_pid, child } do
 			runs.kill("KILL", pid)
 		end
 		wait()
@@ -351,24 +345,28 @@ describe("a batch that is stopped", function()
 		assert.same({ 1, 1 }, { entries("tiny_a"), #runs.journal(t, "tiny_a") })
 	end)
 
-	it("does each job once, at whatever system call it is killed", function()
-		local text = "[defaults]\nstage = tiny\ncommand = " .. WELL .. "\n[job a]\ndataset = a\n[job r]\ndataset = r\nsteps = 3\n"
-			.. "[job b]\ndataset = b\ninit_from = a\nafter = r\n"
-		for when = 1, 25, 2 do
-			tree(text)
-			t:run({ "batch", "run", "b.ini" }, { prefix = ("strace -qq -o /dev/null -e trace=fdatasync,fsync,vfork,openat "
-				.. "-e inject=fsync,fdatasync,vfork:signal=KILL:when=%d"):format(when) })
-			local resumed = t:run { "batch", "run", "b.ini", "--resume" }
-			if resumed.status == 3 then -- killed before there was a batch
-				assert.equal(0, t:run({ "batch", "run", "b.ini" }).status)
-			else
-				assert(resumed.status == 0, ("killed at %d: status %s\n%s%s"):format(when, resumed.status, resumed.out, resumed.err))
+	for call, places in pairs { fsync = { 4, 8, 12 }, fdatasync = { 1, 2, 3, 4 }, vfork = { 2, 3, 4, 6 }, write = { 3, 9 } } do
+		it("does each job once, killed at any " .. call .. "()", function()
+			local text = "[defaults]\nstage = tiny\ncommand = " .. WELL .. "\n[job a]\ndataset = a\n"
+				.. "[job r]\ndataset = r\nsteps = 3\n[job b]\ndataset = b\ninit_from = a\nafter = r\n"
+			for i, when in ipairs(places) do
+				tree(text)
+				local killed = t:run({ "batch", "run", "b.ini" }, { prefix = ("strace -qq -o /dev/null -e trace=%s "
+					.. "-e inject=%s:signal=KILL:when=%d"):format(call, call, when) })
+				assert.equal(137, killed.status)
+				local resumed = t:run { "batch", "run", "b.ini", "--resume" }
+				if resumed.status == 3 then -- killed before there was a batch
+					assert.equal(0, t:run({ "batch", "run", "b.ini" }).status)
+				else
+					assert(resumed.status == 0, ("killed at %d: status %s\n%s%s"):format(when, resumed.status, resumed.out,
+						resumed.err))
+				end
+				assert.same({ 1, 2, 1 }, { entries("tiny_a"), entries("tiny_b"), entries("tiny_r") })
+				t:ok { "verify" }
+				if i < #places then
+					t:close()
+				end
 			end
-			assert.same({ 1, 2, 1 }, { entries("tiny_a"), entries("tiny_b"), entries("tiny_r") })
-			t:ok { "verify" }
-			if when < 25 then
-				t:close()
-			end
-		end
-	end)
+		end)
+	end
 end)

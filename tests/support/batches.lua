@@ -1,4 +1,5 @@
 --- Batch files for the specs: a tree with the stage 'tiny', and what is said of a file in it.
+local cjson = require "cjson"
 local cli = require "support.cli"
 local runs = require "support.runs"
 
@@ -49,6 +50,13 @@ function M.needs(job)
 		needs[i] = ("%s (%s)"):format(need.job, need.why)
 	end
 	return table.concat(needs, ", ")
+end
+
+--- The pid of the process that works on the newest batch.
+---@return integer
+function M.holder(t)
+	local newest = cli.shell(("ls -d %s/.thhost/batches/*-* | tail -n 1"):format(t.root))
+	return assert(cjson.decode((assert(cli.read(newest .. "/lock")))).pid) // 1 | 0
 end
 
 return M
