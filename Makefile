@@ -255,7 +255,8 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	$(INSTALL) -m 644 plugins/*.lua "$(DESTDIR)$(DATADIR)/thhost/plugins"
 	$(INSTALL) -m 644 plugins/datasets/*.lua "$(DESTDIR)$(DATADIR)/thhost/plugins/datasets"
 	$(INSTALL) -m 644 lua/meta/thhost.d.lua "$(DESTDIR)$(DATADIR)/thhost/lua"
-	$(INSTALL) -m 644 config/thhost.ini config/training_info.schema.json README.md CHANGELOG.md LICENSE \
+	$(INSTALL) -m 644 config/thhost.ini config/batch.example.ini config/training_info.schema.json \
+		README.md CHANGELOG.md LICENSE \
 		docs/plugins.md docs/reliability.md docs/performance.md "$(DESTDIR)$(DATADIR)/doc/thhost"
 	for page in $(MAN_PAGES); do \
 		$(INSTALL) -m 644 $$page "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
