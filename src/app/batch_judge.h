@@ -7,10 +7,10 @@
 #include "model/journal.h"
 
 enum batch_verdict {
-	BATCH_NOT_BEGUN,   /* the journal does not have it */
-	BATCH_GOES_ON,	   /* here, or on another host, which alone can tell */
-	BATCH_ENDED_WELL,  /* its entry is in the record, or none was wanted */
-	BATCH_UNSETTLED,   /* it ended well, but is not recorded: 'repair' may mend that */
+	BATCH_NOT_BEGUN,  /* the journal does not have it */
+	BATCH_GOES_ON,	  /* here, or on another host, which alone can tell */
+	BATCH_ENDED_WELL, /* its entry is in the record, or none was wanted */
+	BATCH_UNSETTLED,  /* it ended well, but is not recorded: 'repair' may mend that */
 	BATCH_FAILED,
 	BATCH_INTERRUPTED, /* by a signal, or because everything was killed */
 };
@@ -18,10 +18,10 @@ enum batch_verdict {
 struct batch_finding {
 	enum batch_verdict verdict;
 	bool is_elsewhere;
-	int signal;	/* that ended the training; 0: none */
-	int64_t pid;	/* of the 'thhost run', on this host; 0 */
+	int signal;	   /* that ended the training; 0: none */
+	int64_t pid;	   /* of the 'thhost run', on this host; 0 */
 	int64_t last_step; /* -1: unknown */
-	char *why;	/* or NULL */
+	char *why;	   /* or NULL */
 };
 
 void batch_finding_release(struct batch_finding *finding);

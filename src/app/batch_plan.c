@@ -119,13 +119,12 @@ static int add_required(struct batch_plan *plan, struct batch_targets *targets, 
 {
 	const struct batch_step *step = &plan->steps[job];
 	const char *dataset = batch_get(step->job, "dataset");
-	const struct batch_jobs *makers =
-		batch_targets_stage(targets, step->exp, stage, dataset);
+	const struct batch_jobs *makers = batch_targets_stage(targets, step->exp, stage, dataset);
 
 	if (has_other(makers, job)) {
 		add_writers(plan, job, makers,
-			    keep(plan, xstrf("%s requires %s", batch_get(step->job, "stage"),
-					     stage)));
+			    keep(plan,
+				 xstrf("%s requires %s", batch_get(step->job, "stage"), stage)));
 		return 0;
 	}
 	if (batch_targets_has_stage(targets, step->exp, stage, dataset, err) == 0)
@@ -153,8 +152,8 @@ static int add_requirements(struct batch_plan *plan, struct batch_targets *targe
 		struct err trouble = ERR_INIT;
 		bool is_missing = false;
 
-		if (add_required(plan, targets, job, plugin->requires.v[i], &is_missing,
-				 &trouble) < 0) {
+		if (add_required(plan, targets, job, plugin->requires.v[i], &is_missing, &trouble) <
+		    0) {
 			*err = trouble;
 			return batch_place(err, step->job, NULL);
 		}
@@ -346,8 +345,8 @@ static int add_pairs(const struct batch_step *step, const char *prefix, struct f
 	for (size_t i = 0; i < pairs.n && result == 0; i++) {
 		result = set(fields, pairs.v[i], err);
 		if (result < 0) {
-			char *key = xstrf("%s%.*s", prefix, (int)strcspn(pairs.v[i], "="),
-					  pairs.v[i]);
+			char *key =
+				xstrf("%s%.*s", prefix, (int)strcspn(pairs.v[i], "="), pairs.v[i]);
 
 			batch_place(err, step->job, key);
 			free(key);

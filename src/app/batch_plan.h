@@ -24,9 +24,9 @@
 struct batch_step {
 	const struct batch_job *job; /* borrowed */
 	bool is_recording;
-	char *exp;  /* the experiment's name, or BATCH_NEW_EXP */
-	char *ref;  /* "exp_1/stage1_hrds": what it writes to */
-	char *path; /* the same, absolute */
+	char *exp;	  /* the experiment's name, or BATCH_NEW_EXP */
+	char *ref;	  /* "exp_1/stage1_hrds": what it writes to */
+	char *path;	  /* the same, absolute */
 	struct strv argv; /* empty: the command of the configuration or the plugin */
 };
 

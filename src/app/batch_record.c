@@ -121,7 +121,7 @@ static int compose(struct recorder *r, struct composed *c, struct err *err)
 	return 0;
 }
 
-/* The same files under another name of the job, or by hand: they are there, which is what was wanted. */
+/* The same files under another job, or by hand: they are there, which is what was wanted. */
 static bool is_taken(const struct composed *c)
 {
 	struct err ignored = ERR_INIT;

@@ -32,8 +32,8 @@ void batch_recordings_init(struct batch_recordings *recordings, size_t n);
 void batch_recordings_release(struct batch_recordings *recordings);
 
 /*
- * Make the recordings of the plan among 'chosen' (as plan->steps; NULL: all), in its order as far as one
- * waits for another. -1 only if nothing could be done at all; what became of each is in 'out'
+ * Make the recordings of the plan among 'chosen' (as plan->steps; NULL: all), in its order as far
+ * as one waits for another. -1 only if nothing could be done at all; what became of each is in 'out'
  * (initialised).
  */
 int batch_record(struct session *session, const struct batch_plan *plan, const bool *chosen,

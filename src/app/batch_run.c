@@ -2,9 +2,10 @@
 
 #include "app/batch_run.h"
 
-#include "app/batch_judge.h"
+#include "app/batch_needed.h"
 #include "app/batch_record.h"
 #include "app/batch_task.h"
+#include "app/batch_worker.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "sys/proc.h"
@@ -17,215 +18,6 @@
 #define LOOK_MS 500    /* how often the journal of a run that is not our child is read */
 #define GRACE_MS 15000 /* between asking a job to end and making it */
 
-/* What is known of a job only while this process works on it. */
-struct live_job {
-	bool is_handed;	    /* our executor has it */
-	bool is_adopted;    /* it runs, and an earlier process had started it */
-	bool was_asked;	    /* to end, because of the time or the user */
-	const char *reason; /* why it was asked; static */
-	int64_t deadline_ms;
-	int64_t kill_ms;
-	int64_t look_ms;
-};
-
-struct worker {
-	struct batch_work *work;
-	struct batch_state *state;
-	const struct batch_plan *plan;
-	struct live_job *live;
-	size_t first; /* in plan->order.sorted: all before it are over */
-	size_t n_running;
-	bool is_stopping; /* nothing new begins */
-	bool has_failed;
-	bool is_cancelled;
-	int interrupts;
-	struct err trouble; /* the state cannot be kept */
-};
-
-static const char *name_of(const struct worker *w, size_t job)
-{
-	return w->plan->steps[job].job->name;
-}
-
-/* ---- notes ---- */
-
-static void note(struct worker *w, size_t job)
-{
-	batch_state_note(w->state, job);
-	if (w->work->changed)
-		w->work->changed(w->work->arg, job);
-}
-
-static int sync_notes(struct worker *w)
-{
-	if (w->trouble.code || batch_state_sync(w->state, &w->trouble) == 0)
-		return w->trouble.code ? -1 : 0;
-	w->is_stopping = true;
-	return -1;
-}
-
-static void set_text(char **place, const char *text)
-{
-	char *copy = xstrdup_or_null(text);
-
-	free(*place);
-	*place = copy;
-}
-
-static void set_now(char **place)
-{
-	char now[CLOCK_TEXT_SIZE];
-
-	clock_format(clock_now(), now);
-	set_text(place, now);
-}
-
-static void finish(struct worker *w, size_t job, enum batch_job_state state, const char *why)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-
-	w->n_running -= w->live[job].is_handed || w->live[job].is_adopted;
-	w->live[job] = (struct live_job){ .reason = NULL };
-	p->state = state;
-	set_text(&p->why, why);
-	if (p->start_time || state == BATCH_JOB_DONE)
-		set_now(&p->end_time);
-	if (state == BATCH_JOB_FAILED) {
-		w->has_failed = true;
-		if (!w->work->keep_going)
-			w->is_stopping = true;
-	}
-	note(w, job);
-}
-
-/* Back among those that wait, to begin once more. */
-static void put_back(struct worker *w, size_t job, const char *why)
-{
-	finish(w, job, BATCH_JOB_WAITING, why);
-}
-
-/* ---- the end of one ---- */
-
-static int retries_of(const struct worker *w, size_t job)
-{
-	const char *common = batch_option(w->plan->batch, "retries", "0");
-
-	return (int)batch_int(w->plan->steps[job].job, "retries", strtoll(common, NULL, 10));
-}
-
-static void fail(struct worker *w, size_t job, const char *why)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-
-	p->failures++;
-	if (p->failures <= retries_of(w, job) && !w->is_cancelled)
-		put_back(w, job, why);
-	else
-		finish(w, job, BATCH_JOB_FAILED, why);
-}
-
-static void end_interrupted(struct worker *w, size_t job, const struct batch_finding *finding)
-{
-	const struct live_job *live = &w->live[job];
-	bool was_asked = live->was_asked || w->interrupts;
-	const char *reason = live->reason;
-
-	if (w->is_cancelled)
-		finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
-	else if (reason)
-		fail(w, job, reason);
-	else if (was_asked || live->is_adopted || !live->is_handed)
-		put_back(w, job, "interrupted");
-	else
-		fail(w, job, finding->why);
-}
-
-/* It ended well and is not in its record: 'repair' does what can be done. */
-static void settle(struct worker *w, size_t job)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-	const struct batch_step *step = &w->plan->steps[job];
-	struct batch_finding finding;
-	struct err err = ERR_INIT;
-	char *why;
-
-	batch_task_repair(w->work, step);
-	if (batch_judge(step, p->run_id, &finding, &err) < 0) {
-		fail(w, job, err.msg);
-		return;
-	}
-	if (finding.verdict == BATCH_ENDED_WELL) {
-		finish(w, job, BATCH_JOB_DONE, NULL);
-	} else {
-		why = xstrf("trained, but not recorded: %s; 'thhost repair %s'",
-			    finding.why ? finding.why : "its entry waits", step->ref);
-		finish(w, job, BATCH_JOB_FAILED, why); /* once more would train once more */
-		free(why);
-	}
-	batch_finding_release(&finding);
-}
-
-/* 'status' as of ops->poll(), or -1. */
-static void conclude(struct worker *w, size_t job, int status, const struct batch_finding *finding)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-	char *why;
-
-	p->exit_code = status;
-	switch (finding->verdict) {
-	case BATCH_ENDED_WELL:
-		finish(w, job, BATCH_JOB_DONE, NULL);
-		return;
-	case BATCH_UNSETTLED:
-		settle(w, job);
-		return;
-	case BATCH_INTERRUPTED:
-		end_interrupted(w, job, finding);
-		return;
-	case BATCH_FAILED:
-		if (w->live[job].reason)
-			fail(w, job, w->live[job].reason);
-		else
-			fail(w, job, finding->why);
-		return;
-	case BATCH_NOT_BEGUN:
-		why = batch_task_last_words(w->state, job);
-		if (w->is_cancelled)
-			finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
-		else if (w->live[job].was_asked || w->interrupts)
-			put_back(w, job, "interrupted");
-		else
-			fail(w, job, why ? why : "it did not begin");
-		free(why);
-		return;
-	case BATCH_GOES_ON:
-		break;
-	}
-	/* Its 'thhost run' is gone, and the training is not: it is waited for. */
-	w->n_running -= w->live[job].is_handed;
-	w->live[job].is_handed = false;
-	w->n_running += !w->live[job].is_adopted;
-	w->live[job].is_adopted = true;
-}
-
-static void look_at(struct worker *w, size_t job, int status)
-{
-	struct batch_finding finding;
-	struct err err = ERR_INIT;
-
-	if (batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding, &err) < 0) {
-		fail(w, job, err.msg);
-		return;
-	}
-	conclude(w, job, status, &finding);
-	batch_finding_release(&finding);
-}
-
-static void on_ended(void *arg, size_t job, int status)
-{
-	look_at(arg, job, status);
-}
-
 /* ---- the beginning of one ---- */
 
 static void describe_process(struct batch_progress *p)
@@ -235,8 +27,8 @@ static void describe_process(struct batch_progress *p)
 
 	gethostname(host, sizeof(host) - 1);
 	clock_boot_id(boot);
-	set_text(&p->host, host);
-	set_text(&p->boot_id, boot);
+	worker_set_text(&p->host, host);
+	worker_set_text(&p->boot_id, boot);
 	p->pid_ns = proc_pid_namespace();
 	p->pid = 0;
 	p->pid_start = 0;
@@ -297,27 +89,52 @@ static void begin(struct worker *w, size_t job, bool is_fresh)
 	p->attempt += is_fresh;
 	p->state = BATCH_JOB_RUNNING;
 	p->exit_code = -1;
-	set_now(&p->start_time);
-	set_text(&p->end_time, NULL);
+	worker_set_now(&p->start_time);
+	worker_set_text(&p->end_time, NULL);
 	describe_process(p);
 	batch_state_note(w->state, job);
-	if (sync_notes(w) < 0)
+	if (worker_sync(w) < 0)
 		return;
 	if (submit(w, job, &err) < 0) {
-		fail(w, job, err.msg);
+		worker_fail(w, job, err.msg);
 		return;
 	}
 	w->live[job] = (struct live_job){ .is_handed = true };
 	if (timeout > 0)
 		w->live[job].deadline_ms = clock_monotonic_ms() + timeout * 1000;
 	w->n_running++;
-	set_text(&p->why, NULL);
-	note(w, job);
+	worker_set_text(&p->why, NULL);
+	worker_note(w, job);
 }
 
 /* ---- what may begin ---- */
 
 enum readiness { NOT_YET, READY, BLOCKED };
+
+/* With --needed: is it skipped? Either way what it does says why. */
+static bool is_skipped(struct worker *w, size_t job)
+{
+	const struct batch_step *step = &w->plan->steps[job];
+	char *why;
+	bool is_needed;
+
+	if (!w->work->only_needed)
+		return false;
+	if (!w->has_code)
+		batch_code(w->state->cwd, &w->git);
+	w->has_code = true;
+	is_needed = batch_is_needed(w->work->session, step, w->state->cwd, &w->git, &why);
+	if (is_needed && w->work->said) {
+		char *text = xstrf("%s is needed: %s", step->job->name, why);
+
+		w->work->said(w->work->arg, text);
+		free(text);
+	} else if (!is_needed) {
+		worker_finish(w, job, BATCH_JOB_SKIPPED, why);
+	}
+	free(why);
+	return !is_needed;
+}
 
 static enum readiness readiness_of(const struct worker *w, size_t job, size_t *on)
 {
@@ -339,10 +156,10 @@ static enum readiness readiness_of(const struct worker *w, size_t job, size_t *o
 
 static void block(struct worker *w, size_t job, size_t on)
 {
-	char *why =
-		xstrf("'%s' is %s", name_of(w, on), batch_job_state_word(w->state->jobs[on].state));
+	char *why = xstrf("'%s' is %s", worker_name(w, on),
+			  batch_job_state_word(w->state->jobs[on].state));
 
-	finish(w, job, BATCH_JOB_BLOCKED, why);
+	worker_finish(w, job, BATCH_JOB_BLOCKED, why);
 	free(why);
 }
 
@@ -358,10 +175,11 @@ static void record_ready(struct worker *w, const bool *ready, size_t n)
 		const struct batch_recorded *recorded = &made.v[i];
 
 		if (recorded->what == BATCH_RECORDED || recorded->what == BATCH_ALREADY)
-			finish(w, i, BATCH_JOB_DONE,
-			       recorded->what == BATCH_ALREADY ? "recorded before" : NULL);
+			worker_finish(w, i, BATCH_JOB_DONE,
+				      recorded->what == BATCH_ALREADY ? "recorded before" : NULL);
 		else if (recorded->what != BATCH_PENDING)
-			finish(w, i, BATCH_JOB_FAILED, recorded->err ? recorded->err->msg : NULL);
+			worker_finish(w, i, BATCH_JOB_FAILED,
+				      recorded->err ? recorded->err->msg : NULL);
 	}
 	batch_recordings_release(&made);
 }
@@ -391,7 +209,8 @@ static void go_through(struct worker *w)
 			block(w, job, on);
 		else if (readiness == READY && w->plan->steps[job].is_recording)
 			n_recordings += ready[job] = true;
-		else if (readiness == READY && ops->has_room(w->work->executor, gpus_of(w, job)))
+		else if (readiness == READY && ops->has_room(w->work->executor, gpus_of(w, job)) &&
+			 (w->state->jobs[job].attempt || !is_skipped(w, job)))
 			begin(w, job, true);
 	}
 	if (n_recordings && !w->is_stopping)
@@ -447,7 +266,7 @@ static void take_over(struct worker *w, size_t job)
 	else if (finding.verdict == BATCH_NOT_BEGUN)
 		begin(w, job, false);
 	else
-		conclude(w, job, -1, &finding);
+		worker_conclude(w, job, -1, &finding);
 	batch_finding_release(&finding);
 }
 
@@ -472,9 +291,9 @@ static void look_at_adopted(struct worker *w, int64_t now)
 		    0)
 			continue;
 		if (finding.verdict == BATCH_NOT_BEGUN && !is_on_its_way(&w->state->jobs[i]))
-			put_back(w, i, "it did not begin");
+			worker_put_back(w, i, "it did not begin");
 		else if (finding.verdict != BATCH_NOT_BEGUN && finding.verdict != BATCH_GOES_ON)
-			conclude(w, i, -1, &finding);
+			worker_conclude(w, i, -1, &finding);
 		batch_finding_release(&finding);
 	}
 }
@@ -579,11 +398,11 @@ static void watch_cancel(struct worker *w, int64_t now)
 	w->is_stopping = true;
 	for (size_t i = 0; i < w->plan->n; i++) {
 		if (w->live[i].is_adopted && is_elsewhere(w, i))
-			finish(w, i, BATCH_JOB_CANCELLED, "it goes on, on another host");
+			worker_finish(w, i, BATCH_JOB_CANCELLED, "it goes on, on another host");
 		else if (w->live[i].is_handed || w->live[i].is_adopted)
 			ask_to_end(w, i, NULL, now);
 		else if (w->state->jobs[i].state == BATCH_JOB_WAITING)
-			finish(w, i, BATCH_JOB_CANCELLED, "cancelled");
+			worker_finish(w, i, BATCH_JOB_CANCELLED, "cancelled");
 	}
 }
 
@@ -613,13 +432,13 @@ static void turn(struct worker *w)
 	struct executor *executor = w->work->executor;
 	int64_t now = clock_monotonic_ms();
 
-	executor->ops->poll(executor, on_ended, w);
+	executor->ops->poll(executor, worker_on_ended, w);
 	look_at_adopted(w, now);
 	watch_time(w, now);
 	watch_cancel(w, now);
 	if (!w->is_stopping)
 		go_through(w);
-	sync_notes(w);
+	worker_sync(w);
 	if (w->work->tick)
 		w->work->tick(w->work->arg);
 }
@@ -670,10 +489,11 @@ int batch_work_on(struct batch_work *work, struct batch_result *result, struct e
 			wait_a_moment(&w, &watched);
 		turn(&w);
 	}
-	sync_notes(&w);
+	worker_sync(&w);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	sum_up(&w, result);
 	free(w.live);
+	str_release(&w.git);
 	if (!w.trouble.code)
 		return 0;
 	*err = w.trouble;
@@ -705,7 +525,7 @@ void batch_skip_others(struct batch_state *state, const bool *chosen)
 		if (chosen[i])
 			continue;
 		state->jobs[i].state = BATCH_JOB_SKIPPED;
-		set_text(&state->jobs[i].why, "not chosen");
+		worker_set_text(&state->jobs[i].why, "not chosen");
 		batch_state_note(state, i);
 	}
 }

@@ -22,6 +22,7 @@ struct batch_work {
 	struct executor *executor;
 	const char *config_file; /* --config, absolute; or NULL */
 	bool keep_going;
+	bool only_needed; /* skip what would do nothing new: see batch_needed.h */
 
 	/* Told of each change of a job, and every 'tick' while something runs; either may be NULL. */
 	void (*changed)(void *arg, size_t job);
@@ -37,8 +38,8 @@ struct batch_result {
 	bool was_cancelled;
 };
 
-/* 0 when nothing is left that could begin, or when it was stopped; -1 where the state cannot be kept: what
- * runs then goes on, and a later call will find it. */
+/* 0 when nothing is left that could begin, or when it was stopped; -1 where the state cannot be
+ * kept: what runs then goes on, and a later call will find it. */
 int batch_work_on(struct batch_work *work, struct batch_result *result, struct err *err);
 
 /* Set jobs that failed, were blocked or cancelled back to waiting; the number of them. */

@@ -213,7 +213,8 @@ static void set_target(struct batch_targets *targets, size_t i, char *ref)
 	step->path = path_join(targets->session->layout.root, ref);
 	add_job(&targets->dirs, xstrdup(ref), i);
 	add_job(&targets->stages,
-		stage_key(step->exp, batch_get(step->job, "stage"), batch_get(step->job, "dataset")),
+		stage_key(step->exp, batch_get(step->job, "stage"),
+			  batch_get(step->job, "dataset")),
 		i);
 }
 
@@ -247,8 +248,7 @@ int batch_targets_find(struct batch_targets *targets, struct err *err)
 	    session_all_stages(targets->session, err) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->n; i++)
-		if (find_plan(targets, &plan->steps[i], err) < 0 ||
-		    find_exp(targets, i, err) < 0)
+		if (find_plan(targets, &plan->steps[i], err) < 0 || find_exp(targets, i, err) < 0)
 			return -1;
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct batch_step *step = &plan->steps[i];
@@ -310,8 +310,8 @@ const struct batch_jobs *batch_targets_named(const struct batch_targets *targets
 	size_t len = strlen(root);
 
 	if (is_init && !strchr(text, '/'))
-		found = take_look(targets, ref_of(targets, step->exp,
-						  batch_get(step->job, "stage"), text));
+		found = take_look(targets,
+				  ref_of(targets, step->exp, batch_get(step->job, "stage"), text));
 	if (!found && strncmp(text, root, len) == 0 && text[len] == '/')
 		return look_up_ref(targets, "", text + len + 1);
 	if (!found && text[0] != '/')

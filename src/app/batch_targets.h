@@ -26,10 +26,10 @@ struct batch_targets {
 	struct batch_plan *plan;
 	struct plugin_plan **plans; /* one for each stage and data set */
 	size_t n_plans;
-	struct map plan_of;	       /* "stage/dataset" */
-	struct strv plan_keys;	       /* owner of its keys */
-	struct batch_jobs_map dirs;    /* "exp_1/stage1_hrds": who writes there */
-	struct batch_jobs_map stages;  /* "exp_1//stage1/hrds": who trains that */
+	struct map plan_of;	      /* "stage/dataset" */
+	struct strv plan_keys;	      /* owner of its keys */
+	struct batch_jobs_map dirs;   /* "exp_1/stage1_hrds": who writes there */
+	struct batch_jobs_map stages; /* "exp_1//stage1/hrds": who trains that */
 };
 
 void batch_targets_init(struct batch_targets *targets, struct session *session,

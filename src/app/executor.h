@@ -44,8 +44,8 @@ struct executor_ops {
 	int (*submit)(struct executor *e, const struct executor_task *task,
 		      struct batch_progress *progress, struct err *err);
 
-	/* Call 'ended' for each job that is over, with its status as a shell shows it (-1: unknown). Must
-	 * not block. */
+	/* Call 'ended' for each job that is over, with its status as a shell shows it (-1:
+	 * unknown). Must not block. */
 	void (*poll)(struct executor *e, void (*ended)(void *arg, size_t job, int status),
 		     void *arg);
 

@@ -26,8 +26,7 @@ static int fill_one(const struct placeholder *known, size_t n, const char *name,
 		str_adds(out, known[i].value);
 		return 0;
 	}
-	err_set(err, ERR_USAGE, "unknown placeholder {%.*s} in the command", (int)len,
-		name);
+	err_set(err, ERR_USAGE, "unknown placeholder {%.*s} in the command", (int)len, name);
 	return err_hint(err, "known: {stage} {dataset} {stage_dir} {exp_dir} {base_model}; "
 			     "'{{' is a brace");
 }

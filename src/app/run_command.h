@@ -7,8 +7,9 @@
 
 /*
  * The command: 'given', else "command" of the stage's configuration, else what the plugin declares;
- * in the latter two, and with 'fill_given' in the first, {stage} {dataset} {stage_dir} {exp_dir} {base_model} are filled in, each within one
- * argument (no shell). ERR_USAGE if there is none or a placeholder is unknown or has no value.
+ * in the latter two, and with 'fill_given' in the first, {stage} {dataset} {stage_dir} {exp_dir}
+ * {base_model} are filled in, each within one argument (no shell). ERR_USAGE if there is none or a
+ * placeholder is unknown or has no value.
  */
 int run_command(const struct draft *draft, const struct session *session, char *const *given,
 		bool fill_given, struct strv *argv, struct err *err);

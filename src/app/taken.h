@@ -31,8 +31,8 @@ int taken_check(const struct draft *draft, struct err *err);
 int taken_open(const char *from, struct extract_source *source, char **absolute, struct err *err);
 
 /*
- * Read values->from by the plugin. ERR_INVALID for a training that failed, unless values->steps say that
- * it counts; a run of that directory which could not record itself gives its id to the draft.
+ * Read values->from by the plugin. ERR_INVALID for a training that failed, unless values->steps say
+ * that it counts; a run of that directory which could not record itself gives its id to the draft.
  */
 int taken_extract(struct draft *draft, struct session *session, struct err *err);
 

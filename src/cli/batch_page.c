@@ -159,9 +159,9 @@ void batch_plan_json(const struct batch_plan *plan, const bool *chosen, struct s
 static const char *recording_word(enum batch_recording what)
 {
 	static const char *const words[] = {
-		[BATCH_PENDING] = "pending",   [BATCH_RECORDED] = "recorded",
-		[BATCH_ALREADY] = "already",   [BATCH_SPOOLED] = "spooled",
-		[BATCH_REFUSED] = "refused",   [BATCH_BLOCKED] = "blocked",
+		[BATCH_PENDING] = "pending", [BATCH_RECORDED] = "recorded",
+		[BATCH_ALREADY] = "already", [BATCH_SPOOLED] = "spooled",
+		[BATCH_REFUSED] = "refused", [BATCH_BLOCKED] = "blocked",
 	};
 
 	return words[what];
@@ -190,8 +190,7 @@ static size_t count_records(const struct batch_plan *plan,
 	size_t n;
 
 	for (size_t i = 0; i < plan->n; i++)
-		if (recordings->v[i].what == BATCH_RECORDED &&
-		    !map_get(&refs, plan->steps[i].ref))
+		if (recordings->v[i].what == BATCH_RECORDED && !map_get(&refs, plan->steps[i].ref))
 			map_put(&refs, plan->steps[i].ref, plan->steps[i].ref);
 	n = refs.n;
 	map_release(&refs);

@@ -16,8 +16,8 @@ static size_t count(const struct batch_state *state, enum batch_job_state what)
 	return n;
 }
 
-/* "running", "done", "failed", or "stopped" where there is more to do and nobody does it. While the state
- * is ours we have just stopped. */
+/* "running", "done", "failed", or "stopped" where there is more to do and nobody does it. While
+ * the state is ours we have just stopped. */
 static const char *word_of(const struct batch_state *state)
 {
 	if (state->journal < 0 && batch_state_is_taken(state))
@@ -59,8 +59,7 @@ static double seconds_of(const struct batch_progress *p)
 {
 	double seconds = -1;
 
-	if (p->start_time && p->end_time &&
-	    clock_between(p->start_time, p->end_time, &seconds) < 0)
+	if (p->start_time && p->end_time && clock_between(p->start_time, p->end_time, &seconds) < 0)
 		seconds = -1;
 	return seconds;
 }

@@ -19,6 +19,7 @@ static const struct option_spec options[] = {
 	{ "resume", 'r', NULL, "go on with what was begun and stopped" },
 	{ "keep-going", 'k', NULL, "after a failure begin all that does not wait for it" },
 	{ "fail-fast", 'x', NULL, "after a failure begin nothing new" },
+	{ "needed", 0, NULL, "skip what its record has already: same inputs, command and code" },
 	{ "failed", 0, NULL, "retry: not what was cancelled" },
 	{ "only", 'o', "PATTERN", "only these jobs: a name, a section or a pattern (repeatable)" },
 	{ "generic", 0, NULL, "stages that no plugin describes are meant, not slips of the pen" },
@@ -186,6 +187,7 @@ static int work_on(struct cli *cli, struct batch_state *state, const struct batc
 				   .plan = plan,
 				   .config_file = config_file,
 				   .keep_going = keeps_going(cli, &state->batch),
+				   .only_needed = option_given(&cli->options, "needed"),
 				   .changed = batch_watch_changed,
 				   .tick = batch_watch_tick,
 				   .said = batch_watch_said };

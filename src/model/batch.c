@@ -151,8 +151,7 @@ const char *batch_option(const struct batch *batch, const char *key, const char 
 bool batch_is_recording(const struct batch_job *job)
 {
 	for (size_t i = 0; i < job->settings.n; i++) {
-		const struct batch_key *key =
-			batch_find_key(job->settings.v[i].key, BATCH_IN_JOB);
+		const struct batch_key *key = batch_find_key(job->settings.v[i].key, BATCH_IN_JOB);
 
 		if (key && (key->where & BATCH_RECORDING))
 			return true;

@@ -121,8 +121,8 @@ static int read_trials(struct expansion *x, struct err *err)
 	if (!setting)
 		return 0;
 	dir = path_dir(setting->file);
-	x->trials = setting->text[0] == '/' ? xstrdup(setting->text)
-					    : path_join(dir, setting->text);
+	x->trials =
+		setting->text[0] == '/' ? xstrdup(setting->text) : path_join(dir, setting->text);
 	free(dir);
 	result = file_read_path(x->trials, TRIALS_LIMIT, &text, err);
 	if (result < 0)
@@ -188,8 +188,7 @@ static int add_exclusion(struct expansion *x, const char *line, struct err *err)
 	struct strv words = STRV_INIT;
 	int result = conf_split_command(line, &words, err);
 
-	x->exclusions =
-		xreallocarray(x->exclusions, x->n_exclusions + 1, sizeof(*x->exclusions));
+	x->exclusions = xreallocarray(x->exclusions, x->n_exclusions + 1, sizeof(*x->exclusions));
 	exclusion = &x->exclusions[x->n_exclusions++];
 	*exclusion = (struct exclusion){ .keys = STRV_INIT };
 	for (size_t i = 0; i < words.n && result == 0; i++)
@@ -288,8 +287,8 @@ static void add_to_name(struct str *name, const char *value)
 {
 	str_addch(name, '-');
 	for (const unsigned char *p = (const unsigned char *)value; *p; p++)
-		str_addch(name, *p <= ' ' || *p == 0x7f || strchr("/\\,*?[]{}'\"", *p) ? '_'
-										      : (char)*p);
+		str_addch(name,
+			  *p <= ' ' || *p == 0x7f || strchr("/\\,*?[]{}'\"", *p) ? '_' : (char)*p);
 }
 
 static char *name_of(const struct expansion *x, const struct batch_row *row, const size_t *at)
@@ -383,8 +382,9 @@ static int check_job(const struct batch_job *job, struct err *err)
 	if (kinds == (BATCH_RECORDING | BATCH_RUNNING)) {
 		const char *record = first_of_kind(job, BATCH_RECORDING);
 
-		err_set(err, ERR_INVALID, "the job '%s' has '%s', which is for what is run, and "
-					  "'%s', which is for what is recorded",
+		err_set(err, ERR_INVALID,
+			"the job '%s' has '%s', which is for what is run, and "
+			"'%s', which is for what is recorded",
 			job->name, first_of_kind(job, BATCH_RUNNING), record);
 		return batch_place(err, job, record);
 	}

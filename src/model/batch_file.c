@@ -299,8 +299,8 @@ static int check_after(const struct batch *batch, struct err *err)
 			size_t *found;
 
 			if (!batch_match(batch, words.v[k], &found))
-				result = err_set(err, ERR_INVALID,
-						 "'after': there is no job '%s'", words.v[k]);
+				result = err_set(err, ERR_INVALID, "'after': there is no job '%s'",
+						 words.v[k]);
 			free(found);
 		}
 		strv_release(&words);
@@ -336,8 +336,8 @@ int batch_read(struct batch *batch, const char *path, struct err *err)
 		result = batch_expand(batch, &r.defaults, &r.sections[i], err);
 	if (result == 0 && !batch->n_jobs) {
 		err_path(err, path);
-		result = err_set(err, ERR_INVALID, "%s:1: no [job NAME] and no [matrix NAME]",
-				 path);
+		result =
+			err_set(err, ERR_INVALID, "%s:1: no [job NAME] and no [matrix NAME]", path);
 	}
 	if (result == 0)
 		result = check_after(batch, err);

@@ -58,8 +58,9 @@ static const char *later_variable(const char *name)
 static int unknown(const char *name, struct err *err)
 {
 	err_set(err, ERR_INVALID, "unknown placeholder {%s}", name);
-	return err_hint(err, "known: {dataset} {stage} {exp} {seed} {param.NAME} {job}, and in commands "
-			     "{stage_dir} {exp_dir} {base_model} {file_dir}; '{{' is a brace");
+	return err_hint(err, "known: {dataset} {stage} {exp} {seed} {param.NAME} {job}, and in "
+			     "commands {stage_dir} {exp_dir} {base_model} {file_dir}; '{{' is a "
+			     "brace");
 }
 
 /* The value of placeholder 'name', or NULL with 'err'. */

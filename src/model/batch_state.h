@@ -30,10 +30,10 @@ enum batch_job_state {
 
 struct batch_progress {
 	enum batch_job_state state;
-	int attempt;	 /* from 1; 0: none yet */
-	int failures;	 /* attempts that failed; one that was interrupted is none */
+	int attempt;		   /* from 1; 0: none yet */
+	int failures;		   /* attempts that failed; one that was interrupted is none */
 	char run_id[ID_TEXT_SIZE]; /* of this attempt, or "" */
-	char *host;	 /* whose process it is; NULL: nobody's yet */
+	char *host;		   /* whose process it is; NULL: nobody's yet */
 	char *boot_id;
 	int64_t pid; /* 0: none */
 	uint64_t pid_start;
@@ -56,24 +56,24 @@ bool batch_job_is_good(enum batch_job_state state);
 struct batch_state {
 	char id[ID_TEXT_SIZE];
 	struct batch batch;
-	char *root;	   /* absolute artifact root */
-	char *cwd;	   /* where it was started, and its commands run */
-	char *common_exp;  /* see app/batch_plan.h; or NULL */
+	char *root;	  /* absolute artifact root */
+	char *cwd;	  /* where it was started, and its commands run */
+	char *common_exp; /* see app/batch_plan.h; or NULL */
 	char *created;
 	char *host;
 	struct batch_progress *jobs; /* as batch.jobs */
-	size_t n_torn;	   /* lines that do not count */
+	size_t n_torn;		     /* lines that do not count */
 	int dirfd;
-	int journal;	   /* open for appending while the lock is held; -1 */
+	int journal; /* open for appending while the lock is held; -1 */
 	struct lock lock;
 	struct lock file_lock; /* one at a time for each batch file and root */
 	struct str pending;    /* lines that batch_state_sync() has still to write */
 };
 
-#define BATCH_STATE_INIT                                                                \
-	{                                                                               \
+#define BATCH_STATE_INIT                                                               \
+	{                                                                              \
 		.dirfd = -1, .journal = -1, .lock = LOCK_INIT, .file_lock = LOCK_INIT, \
-		.pending = STR_INIT                                                     \
+		.pending = STR_INIT                                                    \
 	}
 
 /* What a new one starts with. */
@@ -85,8 +85,8 @@ struct batch_start {
 };
 
 /*
- * First of all, on a BATCH_STATE_INIT: nobody else works on a batch of this file (an absolute path) from
- * now on. ERR_BUSY where another process does.
+ * First of all, on a BATCH_STATE_INIT: nobody else works on a batch of this file (an absolute
+ * path) from now on. ERR_BUSY where another process does.
  */
 int batch_state_reserve(struct batch_state *state, int rootfd, const char *path, struct err *err);
 

@@ -36,7 +36,8 @@ local function history(t)
 	local found = {}
 	for _, name in ipairs(NAMES) do
 		local info = cjson.decode((assert(t:read(exps[1].name .. "/" .. name .. "/training_info.json"), name)))
-		local list = { total = info.total_steps, base = (info.base_model:gsub("^exp_%d+_%d+", "EXP")), last = info.last_dataset }
+		local list = { total = info.total_steps,
+			base = (info.base_model:gsub("^exp_%d+_%d+", "EXP")), last = info.last_dataset }
 		for i, entry in ipairs(info.training_history) do
 			list[i] = essence(entry)
 		end

@@ -120,8 +120,8 @@ describe("batch run", function()
 	end)
 
 	it("goes on after a failure with what does not wait for it", function()
-		tree(TINY .. "[job a]\ndataset = a\ncommand = false\n[job b]\ndataset = b\nafter = a\n[job c]\ndataset = c\nafter = b\n"
-			.. "[job d]\ndataset = d\n")
+		tree(TINY .. "[job a]\ndataset = a\ncommand = false\n[job b]\ndataset = b\nafter = a\n"
+			.. "[job c]\ndataset = c\nafter = b\n[job d]\ndataset = d\n")
 		assert.equal("a failed, b blocked, c blocked, d done", run(1))
 		assert.equal("exit status 1", job_of(status_of(), "a").why)
 		assert.equal("'a' is failed", job_of(status_of(), "b").why)
@@ -135,7 +135,8 @@ describe("batch run", function()
 	end)
 
 	it("tries again as often as it is told", function()
-		tree(TINY .. "[job a]\ndataset = a\nretries = 2\nshell = yes\ncommand = echo x >>tries; [ $(wc -l <tries) = 3 ] || exit 3;\n"
+		tree(TINY .. "[job a]\ndataset = a\nretries = 2\nshell = yes\n"
+			.. "command = echo x >>tries; [ $(wc -l <tries) = 3 ] || exit 3;\n"
 			.. "  echo '{\"steps\":1}' >{stage_dir}/result.json\n[job b]\ndataset = b\nretries = 1\ncommand = sh -c 'exit 4'\n")
 		assert.equal("a done, b failed", run(1))
 		local status = status_of()
@@ -201,6 +202,58 @@ describe("batch run", function()
 		assert.equal(list[2].id, t:json({ "batch", "status", list[2].id }).id)
 		assert.equal(list[1].id, t:json({ "batch", "status", "b.ini" }).id)
 		assert.equal(2, entries("tiny_a"))
+	end)
+
+	it("skips with --needed what its record has, and says why of either", function()
+		tree(TINY .. "param.lr = 0.1\n[job a]\ndataset = a\nbase_model = m\n[job b]\ndataset = b\ninit_from = a\n")
+		cli.shell("touch -d '1 hour ago' " .. t.dir .. "/train.sh")
+		local function needed(...)
+			local found, result = t:json({ "batch", "run", "b.ini", "--needed", ... })
+			return states(found), result.err, found
+		end
+		local found, said = needed()
+		assert.equal("a done, b done", found)
+		assert.matches("a is needed: nothing of it is recorded", said, 1, true)
+		local state
+		found, said, state = needed()
+		assert.equal("a skipped, b skipped", found)
+		assert.is_nil(said:find("is needed", 1, true))
+		assert.matches("^recorded by run %x+", job_of(state, "a").why)
+		assert.equal("a skipped, b skipped", (needed()))
+
+		local text = cli.read(t.dir .. "/b.ini")
+		for _, change in ipairs {
+			{ "base_model = m", "base_model = m2", "a done, b done", "a is needed: the base model is now m2" },
+			{ "%[job b%]", "[job b]\nparam.x = 1", "a skipped, b done", "b is needed: the parameters are others" },
+			{ "train.sh", "train.sh extra", "a done, b done", "a is needed: the command is another one" },
+		} do
+			text = text:gsub(change[1], change[2], 1)
+			batches.write(t, "b.ini", text)
+			found, said = needed()
+			assert.equal(change[3], found)
+			assert(said:find(change[4], 1, true), said)
+			assert.equal("a skipped, b skipped", (needed()))
+		end
+		cli.shell("touch -d '1 hour' " .. t.dir .. "/train.sh")
+		found, said = needed("--only", "b")
+		assert.equal("a skipped, b done", found)
+		assert.matches("b is needed: '/[^']*/train.sh' was written since", said)
+	end)
+
+	it("with --needed knows the commit of the code", function()
+		tree(TINY .. "[job a]\ndataset = a\nbase_model = m\n")
+		local git = "cd " .. t.dir .. " && git -c user.name=n -c user.email=e "
+		cli.write(t.dir .. "/.gitignore", "artifact\nhome\n")
+		cli.shell(git .. "init -q . && touch -d '1 hour ago' train.sh && git add -A && " .. git:gsub("^.*&& ", "")
+			.. "commit -qm one")
+		assert.equal("a done", run(0, "--needed"))
+		assert.equal("a skipped", run(0, "--needed"))
+		cli.shell(git .. "commit -q --allow-empty -m two")
+		assert.equal("a done", run(0, "--needed"))
+		assert.equal("a skipped", run(0, "--needed"))
+		cli.write(t.dir .. "/.gitignore", "artifact\nhome\n\n")
+		local result = t:run { "batch", "run", "b.ini", "--needed" }
+		assert.matches("a is needed: the code is not known to be the same", result.err, 1, true)
 	end)
 
 	it("is refused while another one works on the same file", function()
@@ -330,8 +383,7 @@ describe("a batch that is stopped", function()
 		local text = cli.read(path):gsub('"state": "recorded"', '"state": "running"'):gsub('"pid": %d+', '"pid": 0')
 			:gsub('"child_pid": %d+', '"child_pid": 0'):gsub('"entry": %b{}', '"entry": null')
 		cli.write(path, text)
-		cli.shell("rm " .. t.root .. "/exp_1/tiny_a/training_info.json* " .. t.root .. "/exp_1/tiny_a/.training_info.json.bak "
-			.. "2>/dev/null; true")
+		cli.shell(("rm -f %s/exp_1/tiny_a/training_info.json %s/exp_1/tiny_a/.training_info.json.bak"):format(t.root, t.root))
 		local journal = cli.shell(("ls %s/.thhost/batches/*/journal.jsonl"):format(t.root))
 		local lines = {}
 		for line in io.lines(journal) do
@@ -345,7 +397,8 @@ describe("a batch that is stopped", function()
 		assert.same({ 1, 1 }, { entries("tiny_a"), #runs.journal(t, "tiny_a") })
 	end)
 
-	for call, places in pairs { fsync = { 4, 8, 12 }, fdatasync = { 1, 2, 3, 4 }, vfork = { 2, 3, 4, 6 }, write = { 3, 9 } } do
+	for call, places in pairs { fsync = { 4, 8, 12 }, fdatasync = { 1, 2, 3, 4 }, vfork = { 2, 3, 4, 6 },
+		write = { 3, 9 } } do
 		it("does each job once, killed at any " .. call .. "()", function()
 			local text = "[defaults]\nstage = tiny\ncommand = " .. WELL .. "\n[job a]\ndataset = a\n"
 				.. "[job r]\ndataset = r\nsteps = 3\n[job b]\ndataset = b\ninit_from = a\nafter = r\n"
