@@ -132,8 +132,8 @@ int draft_compose(struct draft *draft, struct session *session, struct entry *en
 
 /*
  * Append 'n' composed entries to the record of the draft's directory, which is there
- * (draft_make_dir()), in one step: one lock, one write. 'last' is the draft of the last entry: its checkpoint is the one to
- * use from now on. Result as of draft_commit().
+ * (draft_make_dir()), in one step: one lock, one write. 'last' is the draft of the last entry: its
+ * checkpoint is the one to use from now on. Result as of draft_commit().
  */
 int draft_append(struct draft *draft, const struct draft *last, struct session *session,
 		 const struct entry *entries, size_t n, enum spool_policy policy,
