@@ -540,11 +540,11 @@ static int run_batch(struct cli *cli, struct err *err)
 
 	cli->session.options.any_stage = option_given(&cli->options, "generic");
 	cli->session.options.may_lack_root = option_given(&cli->options, "dry-run");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(what, verbs[i].name) == 0)
 			return verbs[i].run(cli, err);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		str_addf(&known, "%s%s", i ? ", " : "", verbs[i].name);
-	}
 	err_set(err, ERR_USAGE, "'thhost batch' knows %s, not '%s'", known.buf, what);
 	str_release(&known);
 	return -1;

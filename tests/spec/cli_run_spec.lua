@@ -36,6 +36,28 @@ describe("a training under thhost", function()
 		end)
 	end
 
+	it("fills in placeholders of the command where that is asked for", function()
+		local words = { "run", "tiny", "-d", "d", "-q", "--no-record", "--base-model", "m", "--", "echo",
+			"{stage}/{dataset} {base_model} {{x} {stage_dir}" }
+		assert.equal("{stage}/{dataset} {base_model} {{x} {stage_dir}\n", t:ok(words).out)
+		table.insert(words, 2, "--fill")
+		assert.equal(("tiny/d m {x} %s/exp_1/tiny_d\n"):format(t.root), t:ok(words).out)
+		words[#words] = "{colour}"
+		assert.equal(2, t:run(words).status)
+	end)
+
+	it("has the id that it is given, and never that of another run", function()
+		local id = "019abc00-0000-7000-8000-000000000001"
+		t:ok(runs.tiny(runs.write_result, "--run-id", id))
+		local before = t:snapshot()
+		assert.equal(id, t:info("tiny_d").training_history[1].run_id)
+		assert.equal(125, t:run(runs.tiny("true", "--run-id", id)).status)
+		assert.equal("recorded", runs.journal(t)[1].state)
+		assert.equal(1, #runs.journal(t))
+		assert.equal(before, t:snapshot())
+		assert.equal(2, t:run(runs.tiny("true", "--run-id", "7")).status)
+	end)
+
 	for signal, number in pairs { KILL = 9, TERM = 15, SEGV = 11, INT = 2 } do
 		it("ends by its signal SIG" .. signal, function()
 			assert.equal(128 + number,
