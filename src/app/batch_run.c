@@ -49,6 +49,22 @@ static int64_t timeout_of(const struct worker *w, size_t job)
 	return batch_seconds_of(w->plan->steps[job].job, "timeout", preset);
 }
 
+/* Its time has run since it began, whoever watched. 0: it has all the time. */
+static int64_t deadline_of(const struct worker *w, size_t job)
+{
+	int64_t timeout = timeout_of(w, job);
+	char now[CLOCK_TEXT_SIZE];
+	double gone = 0;
+
+	if (timeout <= 0)
+		return 0;
+	clock_format(clock_now(), now);
+	if (!w->state->jobs[job].start_time ||
+	    clock_between(w->state->jobs[job].start_time, now, &gone) < 0 || gone < 0)
+		gone = 0;
+	return clock_monotonic_ms() + timeout * 1000 - (int64_t)(gone * 1000);
+}
+
 static int submit(struct worker *w, size_t job, struct err *err)
 {
 	const struct batch_step *step = &w->plan->steps[job];
@@ -82,7 +98,6 @@ static void begin(struct worker *w, size_t job, bool is_fresh)
 {
 	struct batch_progress *p = &w->state->jobs[job];
 	struct err err = ERR_INIT;
-	int64_t timeout = timeout_of(w, job);
 
 	if (is_fresh && id_make(p->run_id, &w->trouble) < 0)
 		return;
@@ -99,9 +114,7 @@ static void begin(struct worker *w, size_t job, bool is_fresh)
 		worker_fail(w, job, err.msg);
 		return;
 	}
-	w->live[job] = (struct live_job){ .is_handed = true };
-	if (timeout > 0)
-		w->live[job].deadline_ms = clock_monotonic_ms() + timeout * 1000;
+	w->live[job] = (struct live_job){ .is_handed = true, .deadline_ms = deadline_of(w, job) };
 	w->n_running++;
 	worker_set_text(&p->why, NULL);
 	worker_note(w, job);
@@ -247,7 +260,7 @@ static bool is_on_its_way(const struct batch_progress *p)
 
 static void adopt(struct worker *w, size_t job)
 {
-	w->live[job] = (struct live_job){ .is_adopted = true };
+	w->live[job] = (struct live_job){ .is_adopted = true, .deadline_ms = deadline_of(w, job) };
 	w->n_running++;
 	if (w->work->changed)
 		w->work->changed(w->work->arg, job);
@@ -300,7 +313,8 @@ static void look_at_adopted(struct worker *w, int64_t now)
 
 /* ---- signals, time, cancel ---- */
 
-/* An adopted run is no child of ours, but one of this host may be told all the same. */
+/* An adopted run is no child of ours, but one of this host may be told all the same. It leads its
+ * process group, as all that executor_local starts. */
 static void signal_adopted(struct worker *w, size_t job, int number)
 {
 	struct batch_finding finding;
@@ -310,7 +324,7 @@ static void signal_adopted(struct worker *w, size_t job, int number)
 		return;
 	if (finding.verdict == BATCH_GOES_ON && finding.pid > 0 &&
 	    is_on_its_way(&w->state->jobs[job]))
-		kill((pid_t)finding.pid, number);
+		kill((pid_t)(number == SIGKILL ? -finding.pid : finding.pid), number);
 	batch_finding_release(&finding);
 }
 
