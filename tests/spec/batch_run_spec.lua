@@ -456,6 +456,11 @@ describe("a batch that is stopped", function()
 	for call, places in pairs { fsync = { 4, 8, 12 }, fdatasync = { 1, 2, 3, 4 }, vfork = { 2, 3, 4, 6 },
 		write = { 3, 9 } } do
 		it("does each job once, killed at any " .. call .. "()", function()
+			tree()
+			if not batches.can_trace() then
+				return
+			end
+			t:close()
 			local text = "[defaults]\nstage = tiny\ncommand = " .. WELL .. "\n[job a]\ndataset = a\n"
 				.. "[job r]\ndataset = r\nsteps = 3\n[job b]\ndataset = b\ninit_from = a\nafter = r\n"
 			for i, when in ipairs(places) do

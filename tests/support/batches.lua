@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local cli = require "support.cli"
 local runs = require "support.runs"
+local storage = require "support.storage"
 
 local M = {}
 
@@ -50,6 +51,16 @@ function M.needs(job)
 		needs[i] = ("%s (%s)"):format(need.job, need.why)
 	end
 	return table.concat(needs, ", ")
+end
+
+--- Can strace be put in front of thhost here? Where not, the spec that asks is pending.
+---@return boolean
+function M.can_trace()
+	if storage.is_asan or storage.skip_without(storage.has_strace, "strace") then
+		require("busted").pending("no strace, or a sanitizer in its way")
+		return false
+	end
+	return true
 end
 
 --- The pid of the process that works on the newest batch.
