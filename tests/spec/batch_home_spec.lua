@@ -78,8 +78,9 @@ describe("tests/example/home.ini", function()
 			local pid = batches.holder(killed)
 			local pids = ("%d"):format(pid)
 			if is_all then -- with all that it has started
-				pids = pids .. " " .. cli.shell(("ps -o pid= --ppid %d | tr '\\n' ' '"):format(pid))
-				pids = pids .. " " .. cli.shell(("for p in %s; do ps -o pid= --ppid $p; done | tr '\\n' ' '"):format(pids))
+				pids = pids .. " " .. cli.shell(("cat /proc/%d/task/*/children"):format(pid))
+				pids = pids .. " " .. cli.shell(("for p in %s; do cat /proc/$p/task/*/children; done 2>/dev/null; true")
+					:format(pids))
 			end
 			cli.shell("kill -KILL " .. pids .. " 2>/dev/null; true")
 			wait()
