@@ -4,14 +4,17 @@ local cli = require "support.cli"
 
 local t
 
-local function tree(text)
-	t = batches.tree(text)
-	return t
+local function done()
+	if t then
+		t:close()
+	end
+	t = nil
 end
 
-local function done()
-	t:close()
-	t = nil
+local function tree(text)
+	done()
+	t = batches.tree(text)
+	return t
 end
 
 local TINY = "[defaults]\nstage = tiny\n"
@@ -278,6 +281,6 @@ describe("config/batch.example.ini", function()
 		for key in assert(cli.read("src/model/batch_keys.c")):gmatch('\n\t{ "([%w_.]+)"') do
 			assert(("\n" .. text):find("\n;? ?" .. key:gsub("%.", "%%.") .. "[%w_.]* ?="), "no key " .. key)
 		end
-		t:close()
+		done()
 	end)
 end)
