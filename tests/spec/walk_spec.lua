@@ -26,7 +26,7 @@ end
 --- How many system calls 'list' makes.
 local function calls()
 	local log = t.dir .. "/strace.log"
-	t:ok({ "list", "--csv" }, { prefix = "strace -f -o " .. cli.quote(log) })
+	t:ok({ "list", "--csv", "--no-index" }, { prefix = "strace -f -o " .. cli.quote(log) })
 	local _, n = cli.read(log):gsub("\n", "")
 	return n
 end

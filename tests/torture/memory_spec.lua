@@ -324,6 +324,7 @@ for _, args in ipairs {
 	{ "verify", "--json" },
 	{ "best", "f1" },
 	{ "compare", "tiny_d", "tiny_e" },
+	{ "lineage", "other_e" },
 	{ "strategies" },
 	{ "exp", "status" },
 } do
