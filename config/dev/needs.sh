@@ -1,7 +1,8 @@
 #!/bin/sh
 # needs.sh GROUP...: fail and name the Debian packages if something of GROUP (build, test, cov, torture, torture-vm) is missing.
 # needs.sh install GROUP...: install them, saying which.
-# A line: what to look for (pkg:NAME by pkg-config, cmd:NAME in PATH, lua:MODULE, rt:NAME of clang), apt package, group.
+# A line: what to look for (pkg:NAME by pkg-config, cmd:NAME in PATH or sbin, file:PATTERN, lua:MODULE,
+# py:MODULE, rt:NAME of clang), Debian package, group.
 set -eu
 
 list='
@@ -27,6 +28,11 @@ cmd:clang         clang            test
 cmd:clang-format  clang-format     test
 cmd:python3       python3          test
 py:jsonschema     python3-jsonschema test
+cmd:slurmctld     slurm-wlm        test
+cmd:munged        munge            test
+cmd:slurmdbd      slurmdbd         test
+cmd:mariadbd      mariadb-server   test
+file:/usr/lib/*/slurm-wlm/accounting_storage_mysql.so slurm-wlm-mysql-plugin test
 cmd:gcovr         gcovr            cov
 cmd:mkfs.ext4     e2fsprogs        torture
 cmd:xfs_io        xfsprogs         torture
@@ -40,7 +46,8 @@ cmd:busybox       busybox-static   torture-vm
 found() {
 	case $1 in
 	pkg:*) pkg-config --exists "${1#pkg:}" 2>/dev/null ;;
-	cmd:*) command -v "${1#cmd:}" >/dev/null 2>&1 ;;
+	cmd:*) PATH=$PATH:/usr/sbin command -v "${1#cmd:}" >/dev/null 2>&1 ;;
+	file:*) ls ${1#file:} >/dev/null 2>&1 ;;
 	lua:*) command -v lua5.4 >/dev/null 2>&1 && lua5.4 -e "require '${1#lua:}'" >/dev/null 2>&1 ;;
 	rt:*) ls "$(clang -print-runtime-dir 2>/dev/null)/libclang_rt.${1#rt:}"* >/dev/null 2>&1 ;;
 	py:*) /usr/bin/python3 -c "import ${1#py:}" >/dev/null 2>&1 ;;
