@@ -13,6 +13,9 @@
 /* So many composed entries are held in memory at most before they are written. */
 #define GROUP_MAX 1000
 
+/* Of them, so many are put to their plugin at a time. */
+#define WINDOW_MAX ((size_t)100)
+
 void batch_recordings_init(struct batch_recordings *recordings, size_t n)
 {
 	recordings->v = xcalloc(n ? n : 1, sizeof(*recordings->v));
@@ -101,15 +104,14 @@ static void composed_release(struct composed *c)
 	str_release(&c->text);
 }
 
-static int compose(struct recorder *r, struct composed *c, struct err *err)
+static int compose(struct recorder *r, struct composed *c, struct draft_answer *answer,
+		   struct err *err)
 {
 	const struct batch_step *step = &r->plan->steps[c->job];
 	struct jsonw w = jsonw_begin(&c->text, 2);
 
-	if (batch_values(step, &c->values, err) < 0)
-		return -1;
 	c->is_open = true;
-	if (draft_open(&c->draft, r->session, &c->values, false, err) < 0 ||
+	if (draft_open_answered(&c->draft, r->session, &c->values, false, answer, err) < 0 ||
 	    (c->values.from && taken_extract(&c->draft, r->session, err) < 0))
 		return -1;
 	c->draft.additive = true;
@@ -178,38 +180,89 @@ static bool is_known(const struct known *known, const struct batch_step *step)
 	return map_get(&known->ids, id) != NULL;
 }
 
+static void refuse(struct recorder *r, struct composed *c, struct err *err)
+{
+	batch_place(err, r->plan->steps[c->job].job, NULL);
+	set_error(&r->out->v[c->job], BATCH_REFUSED, err);
+	composed_release(c);
+}
+
+/* What the file says of a job that is not recorded yet. False: there is nothing to be composed. */
+static bool begin(struct recorder *r, const struct known *known, size_t job, struct composed *c)
+{
+	const struct batch_step *step = &r->plan->steps[job];
+	struct err err = ERR_INIT;
+
+	if (is_known(known, step)) {
+		r->out->v[job].what = BATCH_ALREADY;
+		return false;
+	}
+	memset(c, 0, sizeof(*c));
+	values_init(&c->values);
+	entry_init(&c->entry);
+	str_init(&c->text);
+	c->job = job;
+	if (batch_values(step, &c->values, &err) == 0)
+		return true;
+	refuse(r, c, &err);
+	return false;
+}
+
+/* True if 'c' is to be written now. */
+static bool complete(struct recorder *r, struct composed *c, struct draft_answer *answer)
+{
+	struct err err = ERR_INIT;
+
+	if (compose(r, c, answer, &err) < 0) {
+		refuse(r, c, &err);
+		return false;
+	}
+	if (!is_taken(c))
+		return true;
+	r->out->v[c->job].what = BATCH_ALREADY;
+	composed_release(c);
+	return false;
+}
+
+/* Some jobs of a group: those that are to be written are put to all[n] and on; how many there are now. */
+static size_t compose_some(struct recorder *r, const struct known *known, const size_t *jobs,
+			   size_t n_jobs, struct composed *all, size_t n)
+{
+	struct draft_answer answers[WINDOW_MAX];
+	struct values *values[WINDOW_MAX];
+	struct composed *begun = all + n;
+	size_t n_begun = 0;
+
+	for (size_t i = 0; i < n_jobs; i++)
+		n_begun += begin(r, known, jobs[i], &begun[n_begun]);
+	for (size_t i = 0; i < n_begun; i++)
+		values[i] = &begun[i].values;
+	draft_ask_each(r->session, values, n_begun, answers);
+	for (size_t i = 0; i < n_begun; i++) {
+		struct composed *c = &all[n];
+
+		if (c != &begun[i])
+			*c = begun[i];
+		if (complete(r, c, &answers[i])) {
+			if (n)
+				slim(c);
+			n++;
+		}
+		draft_answer_release(&answers[i]);
+	}
+	return n;
+}
+
 static size_t compose_all(struct recorder *r, const struct group *group, struct composed *all)
 {
 	struct known known = { .ids = MAP_INIT, .owned = STRV_INIT };
 	size_t n = 0;
 
 	find_known(&r->plan->steps[group->jobs[0]], &known);
-	for (size_t i = 0; i < group->n; i++) {
-		struct composed *c = &all[n];
-		struct batch_recorded *recorded = &r->out->v[group->jobs[i]];
-		struct err err = ERR_INIT;
+	for (size_t i = 0; i < group->n; i += WINDOW_MAX) {
+		size_t some = group->n - i < WINDOW_MAX ? group->n - i : WINDOW_MAX;
 
-		if (is_known(&known, &r->plan->steps[group->jobs[i]])) {
-			recorded->what = BATCH_ALREADY;
-			continue;
-		}
-		memset(c, 0, sizeof(*c));
-		values_init(&c->values);
-		entry_init(&c->entry);
-		str_init(&c->text);
-		c->job = group->jobs[i];
-		if (compose(r, c, &err) < 0) {
-			batch_place(&err, r->plan->steps[c->job].job, NULL);
-			set_error(recorded, BATCH_REFUSED, &err);
-			composed_release(c);
-		} else if (is_taken(c)) {
-			recorded->what = BATCH_ALREADY;
-			composed_release(c);
-		} else {
-			if (n)
-				slim(c);
-			n++;
-		}
+		n = compose_some(r, &known, group->jobs + i, some, all, n);
 	}
 	map_release(&known.ids);
 	strv_release(&known.owned);

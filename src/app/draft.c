@@ -303,28 +303,120 @@ static int check_texts(const struct values *values, struct err *err)
 	return check_text("base model", values->base_model, err);
 }
 
-int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
-	       struct err *err)
+static int check_values(const struct values *values, struct err *err)
 {
+	return check_names(values, err) < 0 ? -1 : check_texts(values, err);
+}
+
+/* ---- many at once ---- */
+
+static bool is_same_stage(const struct values *a, const struct values *b)
+{
+	if (strcmp(a->stage, b->stage) != 0 || !a->dataset != !b->dataset)
+		return false;
+	return !a->dataset || strcmp(a->dataset, b->dataset) == 0;
+}
+
+/* What waits to be asked for. */
+struct questions {
+	char **entries;
+	size_t *of; /* whose they are */
+	size_t n;
+};
+
+static void ask(struct session *session, struct values *const *values, struct questions *questions,
+		struct draft_answer *answers)
+{
+	struct plugin_plan *plans = xcalloc(questions->n + 1, sizeof(*plans));
+	struct err *errs = xcalloc(questions->n + 1, sizeof(*errs));
+	const struct values *first = questions->n ? values[questions->of[0]] : NULL;
+
+	if (first)
+		session_plan_each(session, first->stage, first->dataset, questions->entries,
+				  questions->n, plans, errs);
+	for (size_t i = 0; i < questions->n; i++) {
+		answers[questions->of[i]] =
+			(struct draft_answer){ .is_known = true, .plan = plans[i], .err = errs[i] };
+		free(questions->entries[i]);
+	}
+	questions->n = 0;
+	free(plans);
+	free(errs);
+}
+
+void draft_ask_each(struct session *session, struct values *const *values, size_t n,
+		    struct draft_answer *answers)
+{
+	struct questions questions = { .entries = xcalloc(n + 1, sizeof(char *)),
+				       .of = xcalloc(n + 1, sizeof(size_t)) };
+
+	for (size_t i = 0; i < n; i++) {
+		struct err ignored = ERR_INIT; /* draft_open_answered() comes to it */
+		char *entry =
+			check_values(values[i], &ignored) == 0 ? early_entry(values[i]) : NULL;
+
+		answers[i] = (struct draft_answer){ .is_known = false };
+		if (!entry)
+			continue;
+		if (questions.n && !is_same_stage(values[questions.of[0]], values[i]))
+			ask(session, values, &questions, answers);
+		questions.entries[questions.n] = entry;
+		questions.of[questions.n++] = i;
+	}
+	ask(session, values, &questions, answers);
+	free(questions.entries);
+	free(questions.of);
+}
+
+void draft_answer_release(struct draft_answer *answer)
+{
+	if (answer->is_known)
+		plugin_plan_release(&answer->plan);
+	answer->is_known = false;
+}
+
+/* ---- one ---- */
+
+static int take_plan(struct draft *draft, struct session *session, struct draft_answer *answer,
+		     struct err *err)
+{
+	const struct values *values = draft->values;
 	char *entry;
 	int result;
 
+	if (answer && answer->is_known) {
+		draft->plan = answer->plan;
+		answer->is_known = false;
+		*err = answer->err;
+		return err->code ? -1 : 0;
+	}
+	entry = early_entry(values);
+	result = session_plan(session, values->stage, values->dataset, entry, &draft->plan, err);
+	free(entry);
+	return result;
+}
+
+int draft_open_answered(struct draft *draft, struct session *session, struct values *values,
+			bool create, struct draft_answer *answer, struct err *err)
+{
 	memset(draft, 0, sizeof(*draft));
 	draft->values = values;
 	draft->dir = draft->parent = (struct stage_dir)STAGE_DIR_INIT;
 	str_init(&draft->parent_record);
-	if (check_names(values, err) < 0 || check_texts(values, err) < 0)
-		return -1;
-	entry = early_entry(values);
-	result = session_plan(session, values->stage, values->dataset, entry, &draft->plan, err);
-	free(entry);
-	if (result < 0 || session_layout(session, err) < 0)
+	if (check_values(values, err) < 0 || take_plan(draft, session, answer, err) < 0 ||
+	    session_layout(session, err) < 0)
 		return -1;
 	session_use_plan(session, &draft->plan);
 	if (open_target(draft, session, create, err) < 0 || open_parent(draft, session, err) < 0)
 		return -1;
 	find_origins(draft, session, values->base_model, NULL);
 	return 0;
+}
+
+int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
+	       struct err *err)
+{
+	return draft_open_answered(draft, session, values, create, NULL, err);
 }
 
 int draft_extract(struct draft *draft, struct session *session, const struct extract_source *source,

@@ -86,6 +86,23 @@ struct draft {
 int draft_open(struct draft *draft, struct session *session, struct values *values, bool create,
 	       struct err *err);
 
+/* What draft_open() asks the plugin, asked before. */
+struct draft_answer {
+	bool is_known; /* else draft_open_answered() asks */
+	struct plugin_plan plan;
+	struct err err;
+};
+
+/* Ask it for many at once, where values are known without a directory: one worker serves all that
+ * follow one another with the same stage and data set. */
+void draft_ask_each(struct session *session, struct values *const *values, size_t n,
+		    struct draft_answer *answers);
+void draft_answer_release(struct draft_answer *answer);
+
+/* draft_open() with such an answer, whose plan it takes. */
+int draft_open_answered(struct draft *draft, struct session *session, struct values *values,
+			bool create, struct draft_answer *answer, struct err *err);
+
 /* Make the stage directory if it is only planned. */
 int draft_make_dir(struct draft *draft, struct session *session, struct err *err);
 void draft_release(struct draft *draft);

@@ -100,6 +100,23 @@ int session_plan(struct session *session, const char *stage, const char *dataset
 	return plugin_describe(&session->plugins, stage, dataset, entry, plan, err);
 }
 
+void session_plan_each(struct session *session, const char *stage, const char *dataset,
+		       char *const *entries, size_t n, struct plugin_plan *plans, struct err *errs)
+{
+	struct err err = ERR_INIT;
+
+	if (session_plugins(session, &err) < 0) {
+		for (size_t i = 0; i < n; i++) {
+			plans[i] = (struct plugin_plan)PLUGIN_PLAN_INIT;
+			errs[i] = err;
+		}
+		return;
+	}
+	session->plugins.any_stage = session->options.any_stage;
+	warn_of_unused(&session->options.plugin_files, stage, dataset);
+	plugin_describe_each(&session->plugins, stage, dataset, entries, n, plans, errs);
+}
+
 void session_tell_plan(const struct plugin_plan *plan)
 {
 	if (strcmp(plan->name, PLUGIN_GENERIC) == 0 && strcmp(plan->stage, PLUGIN_GENERIC) != 0)

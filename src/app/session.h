@@ -45,6 +45,10 @@ int session_plugins(struct session *session, struct err *err);
 int session_plan(struct session *session, const char *stage, const char *dataset, const char *entry,
 		 struct plugin_plan *plan, struct err *err);
 
+/* The same for each of 'n' entries, as plugin_describe_each(). */
+void session_plan_each(struct session *session, const char *stage, const char *dataset,
+		       char *const *entries, size_t n, struct plugin_plan *plans, struct err *errs);
+
 /* Tell the user that it is the generic plugin which reads this stage: one whose own plugin is not found
  * must not go by in silence. */
 void session_tell_plan(const struct plugin_plan *plan);

@@ -109,6 +109,8 @@ static int finish_body(lua_State *L)
 
 int calls_load(struct calls *c, struct err *err)
 {
+	if (c->is_loaded)
+		return 0;
 	c->state.api = &c->api;
 	begin(c, 0, "loading", c->load_ms);
 	if (finish(c, open_body, err) < 0)
@@ -118,7 +120,10 @@ int calls_load(struct calls *c, struct err *err)
 		if (finish(c, load_body, err) < 0)
 			return -1;
 	}
-	return finish(c, finish_body, err);
+	if (finish(c, finish_body, err) < 0)
+		return -1;
+	c->is_loaded = true;
+	return 0;
 }
 
 /* [-0, +0, v] */
@@ -132,6 +137,8 @@ static int describe_body(lua_State *L)
 
 int calls_describe(struct calls *c, struct err *err)
 {
+	if (c->plan.len)
+		return 0;
 	begin(c, 0, "loading", c->load_ms);
 	return finish(c, describe_body, err);
 }
@@ -160,6 +167,7 @@ static void push_call(lua_State *L, struct calls *c, int owner, const char *func
 	int base = lua_gettop(L) + 1;
 	lua_Debug ar;
 
+	c->ran_plugin = true;
 	contract_push_own(L, &c->contract, owner, function);
 	lua_pushvalue(L, -1);
 	lua_getinfo(L, ">S", &ar);
@@ -173,6 +181,31 @@ static void push_call(lua_State *L, struct calls *c, int owner, const char *func
 	api_push_ctx(L, &c->api, lua_isfunction(L, base + 1) ? base + 1 : 0, base + 2);
 	lua_replace(L, base + 1);
 	lua_settop(L, base + 1);
+}
+
+static void clear_api(struct api *api)
+{
+	for (size_t i = 0; i < api->n_inputs; i++)
+		free(api->inputs[i]
+			     .name); /* of files there are none: only 'describe' has many entries */
+	free(api->inputs);
+	api->inputs = NULL;
+	api->n_inputs = 0;
+}
+
+int calls_renew(struct calls *c, struct err *err)
+{
+	strv_release(&c->api.infos);
+	strv_release(&c->api.warnings);
+	str_clear(&c->issues);
+	str_clear(&c->scratch);
+	if (c->is_loaded && !c->ran_plugin)
+		return 0;
+	c->is_loaded = false;
+	c->ran_plugin = false;
+	str_clear(&c->plan);
+	clear_api(&c->api);
+	return state_renew(&c->state, err);
 }
 
 static int fail(struct calls *c, const char *text)

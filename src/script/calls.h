@@ -18,6 +18,8 @@ struct calls {
 	struct contract contract;
 	int load_ms;
 	int call_ms;
+	bool is_loaded;
+	bool ran_plugin;	    /* a function of it, since it was loaded */
 	const struct json *request; /* 'entry' is a token of it, or JSON_NONE */
 	size_t entry;
 	struct str plan;
@@ -30,7 +32,14 @@ struct calls {
 	char noted[64]; /* who is at work, as the parent knows it */
 };
 
-/* Open the libraries and load every plugin of the contract. */
+/*
+ * Forget all of one entry before the next. Where validate() is a plugin's, in a new state, so that
+ * nothing can pass from one entry to another; where there is none, no code of a plugin has run since
+ * loading, and what is loaded stays.
+ */
+int calls_renew(struct calls *c, struct err *err);
+
+/* Open the libraries and load every plugin of the contract, if they are not loaded. */
 int calls_load(struct calls *c, struct err *err);
 
 /* Fill 'plan'. */

@@ -112,11 +112,14 @@ static void write_input(struct jsonw *w, const struct input *input)
 	jsonw_end(w);
 }
 
-/* Wall-clock milliseconds after which the worker is killed whatever it does. */
+/* Wall-clock milliseconds after which the worker is killed whatever it does; for each of many entries
+ * they begin anew. */
 static int deadline_ms(const struct exchange *x)
 {
 	int functions = x->is_call ? FUNCTIONS : x->entry != NULL;
 
+	if (x->n_entries)
+		functions = 1;
 	return START_MS + (x->n_plugins + 1) * x->limits->load_ms + functions * x->limits->call_ms;
 }
 
@@ -125,8 +128,18 @@ static void write_limits(struct jsonw *w, const struct exchange *x)
 	jsonw_pair_int(w, "memory", (int64_t)x->limits->memory);
 	jsonw_pair_int(w, "load_ms", x->limits->load_ms);
 	jsonw_pair_int(w, "call_ms", x->limits->call_ms);
-	jsonw_pair_int(w, "cpu_s", deadline_ms(x) / 1000 + 1);
+	jsonw_pair_int(w, "cpu_s",
+		       (int64_t)(x->n_entries ? x->n_entries : 1) * deadline_ms(x) / 1000 + 1);
 	jsonw_pair_int(w, "fds", x->inputs ? (int64_t)x->inputs->n_fds : 0);
+}
+
+static void write_entries(struct jsonw *w, const struct exchange *x)
+{
+	jsonw_key(w, "entries");
+	jsonw_array(w);
+	for (size_t i = 0; i < x->n_entries; i++)
+		jsonw_raw(w, x->entries[i], strlen(x->entries[i]));
+	jsonw_end(w);
 }
 
 static void write_request(const struct exchange *x, struct str *out)
@@ -151,6 +164,8 @@ static void write_request(const struct exchange *x, struct str *out)
 	jsonw_end(&w);
 	if (x->entry)
 		jsonw_pair_raw(&w, "entry", x->entry);
+	if (x->n_entries)
+		write_entries(&w, x);
 	jsonw_end(&w);
 	str_addch(out, '\n');
 	for (size_t i = 0; i < x->sources.n; i++)
@@ -270,6 +285,25 @@ static int take_answer(struct exchange *x, struct err *err)
 	return error == JSON_NONE ? 0 : take_error(x, error, err);
 }
 
+bool exchange_next(struct exchange *x, int *result, struct err *err)
+{
+	const char *line = x->answer.out.buf + x->at;
+	const char *end = memchr(line, '\n', x->answer.out.len - x->at);
+	struct err ignored = ERR_INIT;
+	size_t error;
+
+	if (!end ||
+	    json_parse(&x->doc, "answer", line, (size_t)(end - line), JSON_NONFINITE_OK, &ignored) <
+		    0 ||
+	    !json_is(&x->doc, 0, JSON_OBJECT))
+		return false;
+	x->at = (size_t)(end - x->answer.out.buf) + 1;
+	log_infos(x);
+	error = json_member(&x->doc, 0, "error");
+	*result = error == JSON_NONE ? 0 : take_error(x, error, err);
+	return true;
+}
+
 static int read_sources(struct exchange *x, struct err *err)
 {
 	for (int i = 0; i < x->n_plugins; i++)
@@ -278,7 +312,7 @@ static int read_sources(struct exchange *x, struct err *err)
 	return sources_add_override(&x->sources, err);
 }
 
-int exchange_run(struct exchange *x, struct err *err)
+int exchange_ask(struct exchange *x, struct err *err)
 {
 	char *argv[] = { (char[]){ "thhost" }, (char[]){ WORKER_VERB }, NULL };
 	char *env[] = { NULL };
@@ -289,7 +323,8 @@ int exchange_run(struct exchange *x, struct err *err)
 				    .env = env,
 				    .exe = self,
 				    .output_limit = ANSWER_LIMIT,
-				    .deadline_ms = deadline_ms(x) };
+				    .deadline_ms = deadline_ms(x),
+				    .renewals = x->n_entries };
 	int result = read_sources(x, err);
 
 	if (result == 0) {
@@ -300,12 +335,17 @@ int exchange_run(struct exchange *x, struct err *err)
 		ask.n_pass_fds = x->inputs ? x->inputs->n_fds : 0;
 		result = proc_capture(&ask, &x->answer, err);
 		x->ms = (double)(clock_monotonic_ms() - start);
-		if (result == 0)
-			result = take_answer(x, err);
 	}
 	str_release(&request);
 	free(self);
 	return result;
+}
+
+int exchange_run(struct exchange *x, struct err *err)
+{
+	int result = exchange_ask(x, err);
+
+	return result == 0 ? take_answer(x, err) : result;
 }
 
 /* ---- what confines a worker here ---- */

@@ -20,13 +20,16 @@ struct exchange {
 	int n_plugins;
 	const char *stage; /* NULL: plugin 0 alone, of whatever kind */
 	const char *dataset;
-	const char *entry;		/* JSON text or NULL */
+	const char *entry;    /* JSON text or NULL */
+	char *const *entries; /* JSON texts, for one answer each: exchange_next() */
+	size_t n_entries;
 	const struct plugin_call *call; /* NULL for describe */
 	const struct inputs *inputs;
 
 	struct sources sources;
 	struct proc_answer answer;
 	struct json doc; /* of the answer: an object */
+	size_t at;	 /* of the next answer */
 	double ms;
 };
 
@@ -37,6 +40,14 @@ struct exchange {
 
 /* 0: 'doc' holds an answer without an error. */
 int exchange_run(struct exchange *x, struct err *err);
+
+/* The same with 'entries': -1 only if nothing was asked. What there is of answers is taken one by one. */
+int exchange_ask(struct exchange *x, struct err *err);
+
+/* The next answer into 'doc', in the order of the entries; false: there is none, for the worker ended,
+ * or it is none that could be read. 'result': 0, or -1 and the error that it tells. */
+bool exchange_next(struct exchange *x, int *result, struct err *err);
+
 /* What confines a worker here, as a worker that ran nothing tells it; the names are confine.c's.
  * ERR_FAILED: a mandatory part cannot be had, so that no plugin can run. */
 int exchange_probe(struct strv *active, struct strv *missing, struct err *err);

@@ -251,6 +251,76 @@ int plugin_describe(const struct plugin_set *set, const char *stage, const char 
 	return describe(&x, out, err);
 }
 
+/* What one worker is asked at most: entries, and bytes of them. */
+#define EACH_MAX ((size_t)100)
+#define EACH_BYTES ((size_t)1 << 20)
+
+static size_t how_many(char *const *entries, size_t n)
+{
+	size_t bytes = 0;
+	size_t i = 0;
+
+	while (i < n && i < EACH_MAX && bytes < EACH_BYTES)
+		bytes += strlen(entries[i++]);
+	return i;
+}
+
+/* As long as the worker answers: how many it did. */
+static size_t describe_some(struct exchange *x, struct plugin_plan *plans, struct err *errs)
+{
+	struct err ignored = ERR_INIT;
+	size_t n = 0;
+	int result;
+
+	if (exchange_ask(x, &ignored) == 0)
+		for (; n < x->n_entries && exchange_next(x, &result, &errs[n]); n++) {
+			if (result < 0)
+				continue;
+			warn_all(x);
+			if (read_plan(x, &plans[n], &errs[n]) < 0)
+				plugin_plan_release(&plans[n]);
+		}
+	exchange_release(x);
+	return n;
+}
+
+/* The one that no answer came for is asked alone: that it ended the worker, and how, is then said of
+ * it as ever. */
+void plugin_describe_each(const struct plugin_set *set, const char *stage, const char *dataset,
+			  char *const *entries, size_t n, struct plugin_plan *plans,
+			  struct err *errs)
+{
+	struct err unknown = ERR_INIT;
+	const struct plugin_file *file = plugin_for_stage(set, stage, &unknown);
+	const struct plugin_file *override = dataset ? plugin_find(set, "dataset", dataset) : NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		plans[i] = (struct plugin_plan)PLUGIN_PLAN_INIT;
+		errs[i] = (struct err)ERR_INIT;
+	}
+	for (size_t i = 0; i < n;) {
+		struct exchange x = EXCHANGE_INIT;
+		size_t asked = file ? how_many(entries + i, n - i) : 0;
+		size_t answered = 0;
+
+		x.limits = &set->limits;
+		x.plugins[0] = file;
+		x.plugins[1] = override;
+		x.n_plugins = override ? 2 : 1;
+		x.stage = stage;
+		x.dataset = dataset;
+		x.entries = entries + i;
+		x.n_entries = asked;
+		if (asked > 1)
+			answered = describe_some(&x, plans + i, errs + i);
+		i += answered;
+		if (answered == asked && asked > 1)
+			continue;
+		plugin_describe(set, stage, dataset, entries[i], &plans[i], &errs[i]);
+		i++;
+	}
+}
+
 /* The plan of one file, of whatever kind. */
 static void describe_file(const struct plugin_set *set, const struct plugin_file *file,
 			  struct plugin_report *report)

@@ -131,6 +131,14 @@ void plugin_plan_release(struct plugin_plan *plan);
 int plugin_describe(const struct plugin_set *set, const char *stage, const char *dataset,
 		    const char *entry, struct plugin_plan *out, struct err *err);
 
+/*
+ * The same for each of 'n' entries, in as few workers as they let live: each has its plan or its error
+ * (plans[i], errs[i]; uninitialised before) as if it were asked for alone, whatever the others do.
+ */
+void plugin_describe_each(const struct plugin_set *set, const char *stage, const char *dataset,
+			  char *const *entries, size_t n, struct plugin_plan *plans,
+			  struct err *errs);
+
 /* All plugins, each with its plan or its error: for "plugin list", "plugin check" and the stage map. */
 struct plugin_report {
 	const struct plugin_file *file;

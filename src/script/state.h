@@ -3,8 +3,8 @@
  *
  * Bytes and time are limited politely here, with a good message; what these
  * limits cannot stop (C loops, see docs/design: no hook polls them) the timer of
- * the worker and the parent do. Lives in a worker only, so nothing is closed at
- * the end: the process exits.
+ * the worker and the parent do. Lives in a worker only, so the last one is
+ * not closed at the end: the process exits.
  *
  *	struct state s;
  *	if (state_open(&s, limit, &err) < 0) ...
@@ -61,6 +61,9 @@ struct state {
 };
 
 int state_open(struct state *s, size_t limit, struct err *err);
+
+/* Close it and open a new one with the same limit and sources: nothing of the old one is left. */
+int state_renew(struct state *s, struct err *err);
 
 /* The state that 'L' belongs to. */
 struct state *state_of(lua_State *L);

@@ -6,13 +6,16 @@
  *	 "fds",
  *	 "plugins":[{"kind","name","path"}],
  *	 "sources":[{"plugin":0|1|-1,"module","path","size"}],
- *	 "entry":{...}, "ctx":{"exp","now","dir_name","argv":[...]}, "config":{...},
+ *	 "entry":{...}, "entries":[{...}], "ctx":{"exp","now","dir_name","argv":[...]}, "config":{...},
  *	 "inputs":[{"name","chosen","files":[{"name","mtime","size","fd","why","dir"}]}]}
  *
  * The worker answers with one JSON object: "plan" (describe), "result" and "hyperparams" (call),
  * "issues", or "error":{"message","hint","number"}; always "infos", "warnings" and what of the
  * confinement is in force and what is not had, "active" and "missing". On stderr it notes what it
  * is at, "@PLUGIN FUNCTION", for the message should it be killed.
+ *
+ * With "entries" (describe) there is such an answer for each, in a line of its own that is written
+ * as soon as the entry is done: the first that is missing is the one that ended the worker.
  *
  * Started with PROBE_ARG it reads nothing, confines itself and answers.
  */
@@ -264,13 +267,31 @@ static void write_answer(const struct worker *w, const struct err *err)
 	add_strings(&out, "infos", &c->api.infos);
 	str_addch(&out, ',');
 	add_strings(&out, "warnings", &c->api.warnings);
-	str_addch(&out, '}');
+	str_adds(&out, "}\n");
 	for (size_t at = 0; at < out.len;) {
 		ssize_t n = write(STDOUT_FILENO, out.buf + at, out.len - at);
 
 		if (n < 0 && errno != EINTR)
 			break; /* the parent is gone */
 		at += n > 0 ? (size_t)n : 0;
+	}
+	str_release(&out);
+}
+
+/* Each entry as if it were the only one. */
+static void run_each(struct worker *w, size_t entries)
+{
+	struct calls *c = &w->calls;
+
+	for (size_t i = json_first(&w->doc, entries); i != JSON_NONE;
+	     i = json_next(&w->doc, entries, i)) {
+		struct err err = ERR_INIT;
+
+		c->entry = i;
+		run(w, &err);
+		write_answer(w, &err);
+		if (calls_renew(c, &err) < 0)
+			return; /* not reached by tests: see state_renew() */
 	}
 }
 
@@ -301,9 +322,15 @@ int worker_main(int argc, char **argv)
 	w.calls.issues = (struct str)STR_INIT;
 	w.calls.scratch = (struct str)STR_INIT;
 	result = strcmp(what, PROBE_ARG) == 0 ? probe(&w, &err) : prepare(&w, &err);
-	if (result == 0 && !what[0])
+	if (result == 0 && !what[0]) {
+		size_t entries = json_member(&w.doc, 0, "entries");
+
+		if (entries != JSON_NONE) {
+			run_each(&w, entries);
+			_exit(0);
+		}
 		run(&w, &err);
-	else if (result < 0)
+	} else if (result < 0)
 		err_prefix(&err, "cannot run a plugin in a confined process");
 	write_answer(&w, &err);
 	_exit(0); /* lua_close() would only give back what goes anyway */

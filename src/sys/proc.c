@@ -34,6 +34,7 @@ struct capture {
 	int fds[N_POLLED]; /* our ends of its streams, and its pidfd; -1: closed or none */
 	size_t sent;	   /* of the input */
 	int64_t deadline;  /* 0: none */
+	size_t renewals;   /* left */
 	int64_t drain_until;
 	int read_errno; /* what it said could not be read */
 	bool ended;
@@ -94,6 +95,22 @@ static bool collect(struct capture *c, int *fd, struct str *out, size_t limit)
 	return (size_t)n > room;
 }
 
+/* A line that ends behind byte 'from' of what it said: it has done a part of its work. */
+static void renew_deadline(struct capture *c, size_t from)
+{
+	const struct str *out = &c->answer->out;
+	const char *at = out->buf + from;
+	size_t lines = 0;
+
+	while (lines < c->renewals && (at = memchr(at, '\n', (size_t)(out->buf + out->len - at)))) {
+		lines++;
+		at++;
+	}
+	c->renewals -= lines;
+	if (lines && c->deadline)
+		c->deadline = clock_monotonic_ms() + c->request->deadline_ms;
+}
+
 static bool is_finished(const struct capture *c)
 {
 	if (!c->ended)
@@ -131,9 +148,13 @@ static void step(struct capture *c)
 		feed(c);
 	if (polled[ERRORS].revents)
 		collect(c, &c->fds[ERRORS], &c->answer->errors, ERRORS_LIMIT);
-	if (polled[OUT].revents)
+	if (polled[OUT].revents) {
+		size_t from = c->answer->out.len;
+
 		c->answer->too_much =
 			collect(c, &c->fds[OUT], &c->answer->out, c->request->output_limit);
+		renew_deadline(c, from);
+	}
 	if (!c->ended && (polled[END].revents || c->fds[END] < 0))
 		reap(c, WNOHANG);
 }
@@ -240,7 +261,10 @@ int proc_capture(const struct proc_request *request, struct proc_answer *answer,
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	struct sigaction old_pipe, old_child;
 	bool child_ignored;
-	struct capture c = { .request = request, .answer = answer, .fds = { -1, -1, -1, -1 } };
+	struct capture c = { .request = request,
+			     .answer = answer,
+			     .fds = { -1, -1, -1, -1 },
+			     .renewals = request->renewals };
 	int rc;
 
 	/* It may end before it has read its input; and were SIGCHLD ignored (some job runners

@@ -27,6 +27,7 @@ struct proc_request {
 	size_t n_pass_fds;   /* at most SPAWN_MAX_PASSED */
 	size_t output_limit; /* bytes of stdout kept; more is an error */
 	int deadline_ms;     /* wall clock; then SIGKILL. 0: none */
+	size_t renewals;     /* so many lines of its stdout start the deadline anew */
 };
 
 struct proc_answer {
