@@ -428,18 +428,40 @@ static void push_environment(lua_State *L, int plugin)
 	lua_remove(L, -2);
 }
 
+static int add_code(lua_State *L UNUSED, const void *part, size_t len, void *code)
+{
+	str_add(code, part, len);
+	return 0;
+}
+
+/* Push the chunk; what was compiled from a text in this process is loaded as that. [-0, +1, e] */
+static void push_chunk(lua_State *L, const struct state_source *source, const char *name)
+{
+	const struct str *code = source->code;
+
+	/* Text only: bytecode is not verified, and damaged bytecode crashes the interpreter. But our
+	 * own is no less to be trusted than this function (embedded.h), and lua_load() refuses it
+	 * by its header should it be of another Lua. */
+	if (source->is_compiled || (code && code->len)) {
+		const char *text = source->is_compiled ? source->text : code->buf;
+
+		if (luaL_loadbufferx(L, text, source->is_compiled ? source->len : code->len, name,
+				     "b") != LUA_OK)
+			lua_error(L);
+		return;
+	}
+	if (luaL_loadbufferx(L, source->text, source->len, name, "t") != LUA_OK)
+		lua_error(L);
+	if (code && state_of(L)->keeps_code)
+		lua_dump(L, add_code, source->code, 0);
+}
+
 /* [-0, +1, e] */
 void sandbox_load(lua_State *L, const struct state_source *source)
 {
 	const char *name = lua_pushfstring(L, "@%s", source->path);
 
-	/* Text only: bytecode is not verified, and damaged bytecode crashes the interpreter. But our
-	 * own is no less to be trusted than this function (embedded.h), and lua_load() refuses it
-	 * by its header should it be of another Lua. */
-	const char *mode = source->is_compiled ? "b" : "t";
-
-	if (luaL_loadbufferx(L, source->text, source->len, name, mode) != LUA_OK)
-		lua_error(L);
+	push_chunk(L, source, name);
 	push_environment(L, source->plugin);
 	lua_setupvalue(L, -2, 1);
 	lua_remove(L, -2);

@@ -20,6 +20,12 @@
 /* Longer messages of plugins are cut: they end up in one line of a terminal. */
 #define MESSAGE_LIMIT 1024
 
+/* The memory of a state that is one of many begins here: nearly all of them stay within it, and it is
+ * handed out and taken back for next to nothing. */
+static _Alignas(16) char arena[(size_t)4 << 20];
+static size_t arena_used;
+static bool has_arena;
+
 /* Its address, raised instead of a string, needs no memory. */
 static const char timeout_mark;
 
@@ -31,6 +37,52 @@ struct state *state_of(lua_State *L)
 	return s;
 }
 
+static bool is_in_arena(const void *ptr)
+{
+	return (uintptr_t)ptr - (uintptr_t)arena < sizeof(arena);
+}
+
+/* 'n' bytes where 'ptr' with its 'old' bytes is the newest there or NULL; NULL: no room. */
+static void *take_from_arena(void *ptr, size_t old, size_t n)
+{
+	size_t at = arena_used;
+
+	if (ptr && (char *)ptr + ((old + 15) & ~(size_t)15) == arena + arena_used)
+		at = (size_t)((char *)ptr - arena);
+	else if (ptr && n <= old)
+		return ptr;
+	if (n > sizeof(arena) - at - 15)
+		return NULL;
+	arena_used = at + ((n + 15) & ~(size_t)15);
+	if (ptr && arena + at != (char *)ptr)
+		memcpy(arena + at, ptr, old < n ? old : n);
+	return arena + at;
+}
+
+/* As realloc(), but 'old' is known. What is not the newest comes free with the whole arena. */
+static void *resize(void *ptr, size_t old, size_t n)
+{
+	void *fresh;
+
+	if (!has_arena || (ptr && !is_in_arena(ptr)))
+		return realloc(ptr, n);
+	fresh = take_from_arena(ptr, old, n);
+	if (fresh)
+		return fresh;
+	fresh = malloc(n);
+	if (fresh && ptr)
+		memcpy(fresh, ptr, old < n ? old : n);
+	return fresh;
+}
+
+static void drop(void *ptr, size_t old)
+{
+	if (!is_in_arena(ptr))
+		free(ptr);
+	else if ((char *)ptr + ((old + 15) & ~(size_t)15) == arena + arena_used)
+		arena_used = (size_t)((char *)ptr - arena);
+}
+
 /* Counts bytes. When 'ptr' is NULL, 'osize' is a type tag and no size. */
 static void *limited_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 {
@@ -39,13 +91,13 @@ static void *limited_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 	void *fresh;
 
 	if (nsize == 0) {
-		free(ptr);
+		drop(ptr, old);
 		s->used -= old;
 		return NULL;
 	}
 	if (nsize > old && nsize - old > s->limit - s->used)
 		return NULL;
-	fresh = realloc(ptr, nsize);
+	fresh = resize(ptr, old, nsize);
 	if (fresh)
 		s->used = s->used - old + nsize;
 	else
@@ -187,6 +239,7 @@ int state_open(struct state *s, size_t limit, struct err *err)
 {
 	memset(s, 0, sizeof(*s));
 	s->limit = limit;
+	s->keeps_code = has_arena;
 	str_init(&s->raised);
 	str_init(&s->hint);
 	s->L = lua_newstate(limited_alloc, s);
@@ -199,6 +252,11 @@ int state_open(struct state *s, size_t limit, struct err *err)
 	return 0;
 }
 
+void state_will_renew(void)
+{
+	has_arena = true;
+}
+
 /* No code of a plugin runs meanwhile: there are no finalizers (sandbox.c), and state_call() has left
  * nothing to be closed. */
 int state_renew(struct state *s, struct err *err)
@@ -207,6 +265,7 @@ int state_renew(struct state *s, struct err *err)
 	size_t n = s->n_sources;
 
 	lua_close(s->L);
+	arena_used = 0;
 	str_release(&s->raised);
 	str_release(&s->hint);
 	if (state_open(s, s->limit, err) < 0)
@@ -235,6 +294,8 @@ void state_add_source(struct state *s, const struct state_source *source)
 	fresh = &s->sources[s->n_sources++];
 	*fresh = *source;
 	shorten(fresh->path, fresh->short_name);
+	fresh->code = xcalloc(1, sizeof(*fresh->code));
+	str_init(fresh->code);
 }
 
 const struct state_source *state_find_source(const struct state *s, int plugin, const char *module)

@@ -30,6 +30,8 @@ struct state_source {
 	const char *text;
 	size_t len;
 	bool is_compiled;
+	struct str
+		*code; /* of a text: what lua_dump() made of it here, where it is kept; or NULL */
 	char short_name[LUA_IDSIZE]; /* what Lua's own messages call it */
 };
 
@@ -57,10 +59,14 @@ struct state {
 	struct str hint;
 	struct state_source *sources;
 	size_t n_sources;
-	void *api; /* struct api, see api.h */
+	bool keeps_code; /* it will be renewed: a text need not be compiled a second time */
+	void *api;	 /* struct api, see api.h */
 };
 
 int state_open(struct state *s, size_t limit, struct err *err);
+
+/* That it will be renewed; before it is opened. */
+void state_will_renew(void);
 
 /* Close it and open a new one with the same limit and sources: nothing of the old one is left. */
 int state_renew(struct state *s, struct err *err);

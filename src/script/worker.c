@@ -191,6 +191,8 @@ static int prepare(struct worker *w, struct err *err)
 	limits = (struct confine_limits){ .memory = (size_t)integer(&w->doc, 0, "memory"),
 					  .cpu_seconds = (int)integer(&w->doc, 0, "cpu_s"),
 					  .n_inputs = (int)integer(&w->doc, 0, "fds") };
+	if (json_member(&w->doc, 0, "entries") != JSON_NONE)
+		state_will_renew();
 	if (confine_self(&limits, &w->active, &w->missing, err) < 0 ||
 	    state_open(&c->state, limits.memory, err) < 0)
 		return -1;
