@@ -44,6 +44,8 @@ static void begin(struct calls *c, int plugin, const char *function, int limit_m
 	setitimer(ITIMER_REAL, &timer, NULL);
 	c->failed = false;
 	state_begin(&c->state, &subject, limit_ms);
+	if (c->was_loaded && !c->is_loaded)
+		state_unwatch(&c->state);
 }
 
 static int finish(struct calls *c, lua_CFunction body, struct err *err)
@@ -123,6 +125,7 @@ int calls_load(struct calls *c, struct err *err)
 	if (finish(c, finish_body, err) < 0)
 		return -1;
 	c->is_loaded = true;
+	c->was_loaded = true;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct calls {
 	int load_ms;
 	int call_ms;
 	bool is_loaded;
+	bool was_loaded;	    /* in a state before */
 	bool ran_plugin;	    /* a function of it, since it was loaded */
 	const struct json *request; /* 'entry' is a token of it, or JSON_NONE */
 	size_t entry;

@@ -318,6 +318,11 @@ void state_begin(struct state *s, const struct state_subject *subject, int limit
 	lua_sethook(s->L, on_count, LUA_MASKCOUNT, HOOK_COUNT);
 }
 
+void state_unwatch(struct state *s)
+{
+	lua_sethook(s->L, NULL, 0, 0);
+}
+
 void state_duration(int ms, char out[32])
 {
 	if (ms < 1000)

@@ -80,6 +80,10 @@ const struct state_source *state_find_source(const struct state *s, int plugin, 
 /* From now on: who is at work, and for how long. The soft limit is 80 % of 'limit_ms'. */
 void state_begin(struct state *s, const struct state_subject *subject, int limit_ms);
 
+/* The timer of the worker alone from here to the next state_begin(): for what was done before, in the
+ * same way and in time. The hook doubles the time of what it watches. */
+void state_unwatch(struct state *s);
+
 /* Run body(L) with 'arg' as a light userdata at index 1. What it leaves on its stack is gone. Never
  * raises: the error names plugin, file, line, function and what happened, and is ERR_PLUGIN. */
 int state_call(struct state *s, lua_CFunction body, void *arg, struct err *err);

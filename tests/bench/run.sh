@@ -184,10 +184,11 @@ print("  python json.loads %.0f" % (len(text) / 1e6 / best))' "$dir/record.json"
 
 . $here/readers.sh
 . $here/history.sh
+. $here/batch.sh
 
 build_tools
 printf '%s, %s cores, load %s, %s\n' "$(date +%F)" "$(nproc)" "$(cut -d' ' -f1 /proc/loadavg)" \
 	"$("$thhost" --version | head -n 1)"
-for part in ${BENCH_PARTS:-append run passthrough json state filter adopt history}; do
+for part in ${BENCH_PARTS:-append run passthrough json state filter adopt history batch}; do
 	"bench_$part"
 done
