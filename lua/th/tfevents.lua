@@ -17,30 +17,37 @@ local NUMERIC = {
 	[3] = { format = "<i4", field = 7 }, [9] = { format = "<i8", field = 10 },
 }
 
--- CRC_TABLES[k][byte] is what `byte` does to the sum when k more bytes follow it: eight lookups
--- take eight bytes at once.
-local CRC_TABLES = { [0] = {} }
-for index = 0, 255 do
-	local crc = index
-	for _ = 1, 8 do
-		crc = (crc >> 1) ~ (0x82F63B78 & -(crc & 1)) -- the Castagnoli polynomial, reflected
-	end
-	CRC_TABLES[0][index] = crc
-end
-for after = 1, 7 do
-	CRC_TABLES[after] = {}
+local T0, T1, T2, T3, T4, T5, T6, T7
+
+-- Tk[byte] is what `byte` does to the sum when k more bytes follow it: eight lookups take eight
+-- bytes at once. Made for the first sum: most who load this never read a file of events.
+local function make_crc_tables()
+	local tables = { [0] = {} }
 	for index = 0, 255 do
-		local crc = CRC_TABLES[after - 1][index]
-		CRC_TABLES[after][index] = (crc >> 8) ~ CRC_TABLES[0][crc & 0xFF]
+		local crc = index
+		for _ = 1, 8 do
+			crc = (crc >> 1) ~ (0x82F63B78 & -(crc & 1)) -- the Castagnoli polynomial, reflected
+		end
+		tables[0][index] = crc
 	end
+	for after = 1, 7 do
+		tables[after] = {}
+		for index = 0, 255 do
+			local crc = tables[after - 1][index]
+			tables[after][index] = (crc >> 8) ~ tables[0][crc & 0xFF]
+		end
+	end
+	T0, T1, T2, T3 = tables[0], tables[1], tables[2], tables[3]
+	T4, T5, T6, T7 = tables[4], tables[5], tables[6], tables[7]
 end
-local T0, T1, T2, T3 = CRC_TABLES[0], CRC_TABLES[1], CRC_TABLES[2], CRC_TABLES[3]
-local T4, T5, T6, T7 = CRC_TABLES[4], CRC_TABLES[5], CRC_TABLES[6], CRC_TABLES[7]
 
 --- CRC-32C, masked as TFRecord stores it.
 ---@param data string
 ---@return integer
 function M.masked_crc(data)
+	if not T0 then
+		make_crc_tables()
+	end
 	local crc, pos = 0xFFFFFFFF, 1
 	while pos + 7 <= #data do
 		local word = unpack("<i8", data, pos) ~ crc

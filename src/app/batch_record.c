@@ -224,7 +224,7 @@ static bool complete(struct recorder *r, struct composed *c, struct draft_answer
 	return false;
 }
 
-/* Some jobs of a group: those that are to be written are put to all[n] and on; how many there are now. */
+/* Some jobs of a group: those that are to be written are put to all[n] and on; their number then. */
 static size_t compose_some(struct recorder *r, const struct known *known, const size_t *jobs,
 			   size_t n_jobs, struct composed *all, size_t n)
 {

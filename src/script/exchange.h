@@ -41,7 +41,7 @@ struct exchange {
 /* 0: 'doc' holds an answer without an error. */
 int exchange_run(struct exchange *x, struct err *err);
 
-/* The same with 'entries': -1 only if nothing was asked. What there is of answers is taken one by one. */
+/* The same with 'entries', whose answers are then taken one by one. -1 only if nothing was asked. */
 int exchange_ask(struct exchange *x, struct err *err);
 
 /* The next answer into 'doc', in the order of the entries; false: there is none, for the worker ended,
