@@ -98,6 +98,25 @@ static void check_plan(void)
 	plugin_plan_release(&plan);
 }
 
+/* The same as the answers to several entries, a line for each; what has none is asked alone. */
+static void check_plans(void)
+{
+	char entry[] = "{\"steps\":1}";
+	char *const entries[] = { entry, entry, entry };
+	struct plugin_plan plans[ARRAY_SIZE(entries)];
+	struct err errs[ARRAY_SIZE(entries)];
+
+	plugin_describe_each(&set, "stage1", NULL, entries, ARRAY_SIZE(entries), plans, errs);
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+		if (errs[i].code)
+			CHECK(errs[i].code == ERR_PLUGIN && errs[i].msg[0] && !plans[i].name);
+		else
+			CHECK(plans[i].version && plans[i].model_name);
+		check_json(plans[i].issues, JSON_ARRAY);
+		plugin_plan_release(&plans[i]);
+	}
+}
+
 /* What came through fits into an entry. */
 static void check_result(const struct plugin_result *result)
 {
@@ -127,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = data;
 	input_size = size;
 	check_plan();
+	check_plans();
 	if (plugin_extract(&set, &plan, &call, &result, &err) == 0)
 		check_result(&result);
 	else
