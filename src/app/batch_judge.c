@@ -3,13 +3,21 @@
 #include "app/batch_judge.h"
 
 #include "base/mem.h"
+#include "model/info.h"
+#include "model/store.h"
+#include "sys/lock.h"
 #include "sys/path.h"
 
+#include <fcntl.h>
 #include <unistd.h>
+
+#define RUN_LOCK ".run.lock"
+#define RECORD_LOCK_MS 10000 /* an append takes milliseconds */
 
 void batch_finding_release(struct batch_finding *finding)
 {
 	free(finding->why);
+	free(finding->host);
 	*finding = (struct batch_finding){ .why = NULL };
 }
 
@@ -48,6 +56,7 @@ static void take_run(const struct run *run, struct batch_finding *out)
 {
 	out->verdict = verdict_of(run);
 	out->is_elsewhere = run_is_elsewhere(run);
+	out->host = xstrdup_or_null(run->host);
 	out->signal = run->signal;
 	out->pid = out->is_elsewhere ? 0 : run->pid;
 	out->last_step = run->last_step;
@@ -76,5 +85,58 @@ int batch_judge(const struct batch_step *step, const char *run_id, struct batch_
 	free(list.v);
 	if (fd >= 0)
 		close(fd);
+	return result;
+}
+
+/* ---- given up ---- */
+
+static bool has_entry(int fd, const struct batch_step *step, const char *run_id)
+{
+	struct str text = STR_INIT;
+	struct info info = INFO_INIT;
+	struct err ignored = ERR_INIT;
+	bool found = store_read(fd, step->ref, &text, &ignored) == 0 &&
+		     info_open(&info, step->ref, text.buf, text.len, &ignored) == 0 &&
+		     info_entry_find(&info, run_id) != JSON_NONE;
+
+	info_release(&info);
+	str_release(&text);
+	return found;
+}
+
+/* Its 'thhost run' holds the directory, if its host's locks outlive it. */
+static int free_directory(int fd, const char *host, struct err *err)
+{
+	int journal = path_open_beneath(fd, ".thhost", O_RDONLY | O_DIRECTORY, err);
+	int result = journal < 0 ? -1 : lock_break(journal, RUN_LOCK, host, err);
+
+	if (journal >= 0)
+		close(journal);
+	return result < 0 ? -1 : 0;
+}
+
+/* Under the lock of the record: its entry was appended before, or never will be. */
+int batch_give_up(const struct batch_step *step, const char *run_id, const char *host,
+		  struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+	char *why = xstrf("given up: its host '%s' was said to be gone", host);
+	struct err none = ERR_INIT;
+	int fd = path_open_dir(step->path, &none);
+	int result = 0;
+
+	if (fd < 0 && none.code != ERR_NOT_FOUND) {
+		*err = none;
+		result = -1;
+	} else if (fd >= 0) {
+		result = lock_acquire(&lock, fd, RECORD_LOCK, step->ref, RECORD_LOCK_MS, err);
+		if (result == 0)
+			result = journal_revoke(fd, run_id, why, has_entry(fd, step, run_id), err);
+		lock_release(&lock);
+		if (result == 0)
+			result = free_directory(fd, host, err);
+		close(fd);
+	}
+	free(why);
 	return result;
 }

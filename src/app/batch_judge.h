@@ -18,6 +18,7 @@ enum batch_verdict {
 struct batch_finding {
 	enum batch_verdict verdict;
 	bool is_elsewhere;
+	char *host;	   /* where it is or was; NULL: not begun */
 	int signal;	   /* that ended the training; 0: none */
 	int64_t pid;	   /* of the 'thhost run', on this host; 0 */
 	int64_t last_step; /* -1: unknown */
@@ -25,6 +26,14 @@ struct batch_finding {
 };
 
 void batch_finding_release(struct batch_finding *finding);
+
+/*
+ * The run goes on, or was about to begin, on 'host', of which the user says that it is gone: close it,
+ * and see to it that nothing of it is ever recorded, should it live after all. ERR_BUSY while its
+ * record is locked there.
+ */
+int batch_give_up(const struct batch_step *step, const char *run_id, const char *host,
+		  struct err *err);
 
 /* Look, and close the run where everybody is gone. -1 where the journal cannot be read. */
 int batch_judge(const struct batch_step *step, const char *run_id, struct batch_finding *out,

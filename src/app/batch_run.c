@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TICK_MS 100
+#define BEAT_MS 5000
 #define LOOK_MS 500    /* how often the journal of a run that is not our child is read */
 #define GRACE_MS 15000 /* between asking a job to end and making it */
 
@@ -266,6 +267,44 @@ static void adopt(struct worker *w, size_t job)
 		w->work->changed(w->work->arg, job);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* Of a host that is gone: it has ended, whatever its journal says. */
+static int give_up(struct worker *w, size_t job, struct batch_finding *finding)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+	const struct batch_step *step = &w->plan->steps[job];
+	const char *host = finding->host ? finding->host : p->executor_id ? NULL : p->host;
+	bool is_meant = finding->verdict == BATCH_NOT_BEGUN || finding->is_elsewhere;
+
+	if (!is_meant || !is_same(host, w->work->gone_host))
+		return 0;
+	if (batch_give_up(step, p->run_id, host, &w->trouble) < 0)
+		return -1;
+	if (finding->verdict == BATCH_NOT_BEGUN) {
+		finding->verdict = BATCH_INTERRUPTED;
+		return 0;
+	}
+	batch_finding_release(finding);
+	return batch_judge(step, p->run_id, finding, &w->trouble);
+}
+
+static void tell_elsewhere(struct worker *w, size_t job, const struct batch_finding *finding)
+{
+	char *text;
+
+	if (!finding->is_elsewhere || !w->work->said || w->state->jobs[job].executor_id)
+		return;
+	text = xstrf("%s goes on, on %s, and is waited for; if that host is gone for good, begin "
+		     "again with --host-is-gone %s",
+		     worker_name(w, job), finding->host, finding->host);
+	w->work->said(w->work->arg, text);
+	free(text);
+}
+
 static void take_over(struct worker *w, size_t job)
 {
 	struct batch_progress *p = &w->state->jobs[job];
@@ -273,6 +312,11 @@ static void take_over(struct worker *w, size_t job)
 
 	if (batch_judge(&w->plan->steps[job], p->run_id, &finding, &w->trouble) < 0)
 		return;
+	if (give_up(w, job, &finding) < 0) {
+		batch_finding_release(&finding);
+		return;
+	}
+	tell_elsewhere(w, job, &finding);
 	if (finding.verdict == BATCH_GOES_ON ||
 	    (finding.verdict == BATCH_NOT_BEGUN && is_on_its_way(p)))
 		adopt(w, job);
@@ -374,11 +418,35 @@ static void say(struct worker *w, const char *text)
 		w->work->said(w->work->arg, text);
 }
 
+static bool is_elsewhere(const struct worker *w, size_t job)
+{
+	struct batch_finding finding;
+	struct err ignored = ERR_INIT;
+	bool found = batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding,
+				 &ignored) == 0 &&
+		     finding.is_elsewhere;
+
+	batch_finding_release(&finding);
+	return found;
+}
+
+/* What goes on on another host cannot be told to end, and need not be waited for by one who leaves. */
+static void let_go(struct worker *w)
+{
+	for (size_t i = 0; i < w->plan->n; i++) {
+		if (!w->live[i].is_adopted || !is_elsewhere(w, i))
+			continue;
+		w->live[i] = (struct live_job){ .reason = NULL };
+		w->n_running--;
+	}
+}
+
 static void on_signal(struct worker *w, int number)
 {
 	if (number == SIGCHLD)
 		return;
 	w->is_stopping = true;
+	let_go(w);
 	if (number != SIGINT) {
 		w->interrupts += 2;
 		pass_on(w, SIGTERM);
@@ -390,18 +458,6 @@ static void on_signal(struct worker *w, int number)
 	}
 	say(w, "passed on to what runs");
 	pass_on(w, SIGINT);
-}
-
-static bool is_elsewhere(const struct worker *w, size_t job)
-{
-	struct batch_finding finding;
-	struct err ignored = ERR_INIT;
-	bool found = batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding,
-				 &ignored) == 0 &&
-		     finding.is_elsewhere;
-
-	batch_finding_release(&finding);
-	return found;
 }
 
 static void watch_cancel(struct worker *w, int64_t now)
@@ -441,11 +497,22 @@ static void wait_a_moment(struct worker *w, const sigset_t *watched)
 		on_signal(w, number);
 }
 
+/* For those who look from another host; and what has been given to another is not ours to judge. */
+static int beat(struct worker *w, int64_t now)
+{
+	if (w->beat_ms && now - w->beat_ms < BEAT_MS)
+		return 0;
+	w->beat_ms = now;
+	return w->trouble.code ? -1 : batch_state_beat(w->state, &w->trouble);
+}
+
 static void turn(struct worker *w)
 {
 	struct executor *executor = w->work->executor;
 	int64_t now = clock_monotonic_ms();
 
+	if (beat(w, now) < 0)
+		return;
 	executor->ops->poll(executor, worker_on_ended, w);
 	look_at_adopted(w, now);
 	watch_time(w, now);

@@ -22,7 +22,8 @@ struct batch_work {
 	struct executor *executor;
 	const char *config_file; /* --config, absolute; or NULL */
 	bool keep_going;
-	bool only_needed; /* skip what would do nothing new: see batch_needed.h */
+	const char *gone_host; /* the user says so: what goes on there is given up; or NULL */
+	bool only_needed;      /* skip what would do nothing new: see batch_needed.h */
 
 	/* Told of each change of a job, and every 'tick' while something runs; either may be NULL. */
 	void (*changed)(void *arg, size_t job);

@@ -25,6 +25,7 @@ struct worker {
 	struct live_job *live;
 	size_t first; /* in plan->order.sorted: all before it are over */
 	size_t n_running;
+	int64_t beat_ms;  /* when the last sign of life was given */
 	bool is_stopping; /* nothing new begins */
 	bool has_failed;
 	bool is_cancelled;

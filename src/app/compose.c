@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "capture/digest.h"
+#include "model/journal.h"
 #include "sys/path.h"
 
 void record_outcome_release(struct record_outcome *outcome)
@@ -452,6 +453,8 @@ static bool record_is_sound(const struct draft *draft)
 
 static bool wants_spool(const struct draft *draft, enum spool_policy policy, enum err_code code)
 {
+	if (journal_is_revoked(draft->dir.fd, draft->run_id))
+		return false; /* nobody may ever record it */
 	if (policy == SPOOL_ALWAYS)
 		return true;
 	if (code == ERR_INVALID)

@@ -23,6 +23,7 @@
 
 #define TICK_MS 100
 #define NEWS_INTERVAL_MS 1000	  /* a training that is over by then saves a write */
+#define REVOKED_INTERVAL_MS 2000  /* how soon a training ends that another has taken the place of */
 #define JOURNAL_INTERVAL_MS 30000 /* how stale the last known step of a killed thhost may be */
 
 /* What the callbacks of proc_supervise() work with. */
@@ -38,8 +39,10 @@ struct live {
 	char *end_time;	    /* where it will stand: see on_end() */
 	bool clock_was_set; /* back, during the training */
 	bool end_is_noted;  /* in the journal, for 'repair' */
-	bool has_news;	    /* the journal does not know the git state yet */
+	bool is_revoked;
+	bool has_news; /* the journal does not know the git state yet */
 	int64_t journal_at;
+	int64_t looked_at; /* for a revocation */
 	uint64_t news_seen;
 };
 
@@ -170,12 +173,32 @@ static bool is_journal_due(const struct live *live, int64_t now)
 	return now - live->journal_at >= JOURNAL_INTERVAL_MS && progress_news() != live->news_seen;
 }
 
+/*
+ * Somebody has said that this host is gone, and it is not: another run may train in this directory
+ * by now, so ours ends, as if it had been sent SIGTERM.
+ */
+static void watch_revocation(struct live *live, int64_t now)
+{
+	const struct run_report *report = live->report;
+
+	if (now - live->looked_at < REVOKED_INTERVAL_MS)
+		return;
+	live->looked_at = now;
+	if (live->is_revoked || !journal_is_revoked(report->draft.dir.fd, report->run.run_id))
+		return;
+	live->is_revoked = true;
+	log_warn("run %.13s was given up, for this host was said to be gone: its training is ended",
+		 report->run.run_id);
+	kill(getpid(), SIGTERM);
+}
+
 static void on_tick(void *arg)
 {
 	struct live *live = arg;
 	int64_t now = clock_monotonic_ms();
 
 	watch_tick(&live->watch);
+	watch_revocation(live, now);
 	if (!is_journal_due(live, now))
 		return;
 	live->has_news = false;

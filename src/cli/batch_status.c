@@ -7,6 +7,9 @@
 #include "cli/render.h"
 #include "sys/json.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 static size_t count(const struct batch_state *state, enum batch_job_state what)
 {
 	size_t n = 0;
@@ -16,12 +19,46 @@ static size_t count(const struct batch_state *state, enum batch_job_state what)
 	return n;
 }
 
-/* "running", "done", "failed", or "stopped" where there is more to do and nobody does it. While
- * the state is ours we have just stopped. */
+/* Whoever works on a batch gives a sign every few seconds; a server may keep it from us for a while. */
+#define SILENT_S 60
+
+/* The host of who works on it, if that is not us; "" where it cannot be told. NULL: nobody, or us. */
+static char *other_host(const struct batch_state *state)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+	char *host;
+
+	if (state->journal >= 0 || !batch_state_is_taken(state))
+		return NULL;
+	host = batch_state_holder(state);
+	gethostname(name, sizeof(name) - 1);
+	if (!host || strcmp(host, name) != 0)
+		return host ? host : xstrdup("");
+	free(host);
+	return NULL;
+}
+
+static double age_of(time_t when)
+{
+	return when ? (double)(clock_now() - when) : -1;
+}
+
+/* Its host alone can tell whether it lives; we only know for how long we have heard nothing. */
+static bool is_silent(const struct batch_state *state)
+{
+	char *host = other_host(state);
+	bool silent = host && age_of(batch_state_sign(state)) > SILENT_S;
+
+	free(host);
+	return silent;
+}
+
+/* "running", "done", "failed", or "stopped" where there is more to do and nobody does it; "silent"
+ * where another host has it and gave no sign for long. While the state is ours we have just stopped. */
 static const char *word_of(const struct batch_state *state)
 {
 	if (state->journal < 0 && batch_state_is_taken(state))
-		return "running";
+		return is_silent(state) ? "silent" : "running";
 	if (count(state, BATCH_JOB_WAITING) || count(state, BATCH_JOB_RUNNING))
 		return "stopped";
 	if (count(state, BATCH_JOB_FAILED) || count(state, BATCH_JOB_BLOCKED))
@@ -64,6 +101,46 @@ static double seconds_of(const struct batch_progress *p)
 	return seconds;
 }
 
+/* Where the batch goes on, for people: " on gpu03, which gave no sign for 7m12s". */
+static void add_holder(const struct batch_state *state, struct str *out)
+{
+	char *host = state->journal < 0 ? batch_state_holder(state) : NULL;
+
+	if (host) {
+		str_adds(out, " on ");
+		add_safe(out, host);
+		if (is_silent(state)) {
+			str_adds(out, ", which gave no sign for ");
+			add_duration(out, age_of(batch_state_sign(state)));
+		}
+	}
+	free(host);
+}
+
+static bool is_elsewhere(const struct batch_progress *p)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	return p->state == BATCH_JOB_RUNNING && p->host && strcmp(p->host, name) != 0;
+}
+
+/* "on gpu03, last sign 7m12s ago" */
+static void add_place(const struct batch_state *state, size_t job, struct str *out)
+{
+	const struct batch_progress *p = &state->jobs[job];
+	double age = age_of(batch_state_job_sign(state, job));
+
+	if (!is_elsewhere(p) || p->executor_id)
+		return;
+	str_addf(out, "on %s", p->host);
+	if (age < 0)
+		return;
+	str_adds(out, ", last sign ");
+	add_duration(out, age);
+	str_adds(out, " ago");
+}
+
 static void job_row(struct table *t, const struct batch_state *state, size_t job)
 {
 	const struct batch_progress *p = &state->jobs[job];
@@ -80,7 +157,9 @@ static void job_row(struct table *t, const struct batch_state *state, size_t job
 	if (p->attempt > 1)
 		str_addf(&text, "%d", p->attempt);
 	table_cell(t, TONE_PLAIN, text.buf);
-	table_cell(t, TONE_PLAIN, p->why ? p->why : "");
+	str_clear(&text);
+	add_place(state, job, &text);
+	table_cell(t, TONE_PLAIN, p->why ? p->why : text.buf);
 	str_release(&text);
 }
 
@@ -96,11 +175,22 @@ void batch_state_page(const struct batch_state *state, struct str *out)
 	for (size_t i = 0; i < state->batch.n_jobs; i++)
 		job_row(t, state, i);
 	add_safe(out, state->batch.name);
-	str_addf(out, " (%.13s) %s: ", state->id, word_of(state));
+	str_addf(out, " (%.13s) %s", state->id, word_of(state));
+	add_holder(state, out);
+	str_adds(out, ": ");
 	add_counts(state, out);
 	str_addch(out, '\n');
 	table_print(t, "", out);
 	table_free(t);
+}
+
+static void sign_json(const char *key, time_t when, struct jsonw *w)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (when)
+		clock_format(when, text);
+	jsonw_pair_string(w, key, when ? text : NULL);
 }
 
 static void job_json(const struct batch_state *state, size_t job, struct jsonw *w)
@@ -114,6 +204,8 @@ static void job_json(const struct batch_state *state, size_t job, struct jsonw *
 	jsonw_pair_int(w, "failures", p->failures);
 	jsonw_pair_string(w, "run_id", p->run_id[0] ? p->run_id : NULL);
 	jsonw_pair_string(w, "host", p->host);
+	sign_json("last_sign", p->state == BATCH_JOB_RUNNING ? batch_state_job_sign(state, job) : 0,
+		  w);
 	jsonw_pair_string(w, "executor_id", p->executor_id);
 	jsonw_pair_string(w, "gpus", p->gpus);
 	jsonw_pair_string(w, "start_time", p->start_time);
@@ -127,6 +219,15 @@ static void job_json(const struct batch_state *state, size_t job, struct jsonw *
 	jsonw_end(w);
 }
 
+static void holder_json(const struct batch_state *state, struct jsonw *w)
+{
+	char *host = state->journal < 0 ? batch_state_holder(state) : NULL;
+
+	jsonw_pair_string(w, "works_on_it", host);
+	sign_json("last_sign", host ? batch_state_sign(state) : 0, w);
+	free(host);
+}
+
 static void head_json(const struct batch_state *state, struct jsonw *w)
 {
 	jsonw_pair_string(w, "id", state->id);
@@ -135,6 +236,7 @@ static void head_json(const struct batch_state *state, struct jsonw *w)
 	jsonw_pair_string(w, "state", word_of(state));
 	jsonw_pair_string(w, "created", state->created);
 	jsonw_pair_string(w, "host", state->host);
+	holder_json(state, w);
 	jsonw_pair_string(w, "experiment", state->common_exp);
 	jsonw_key(w, "count");
 	jsonw_object(w);
@@ -175,7 +277,10 @@ void batch_list_page(struct batch_state *const *states, size_t n, struct str *ou
 		table_cell(t, TONE_PLAIN, state->batch.name);
 		str_addf(&text, "%.13s", state->id);
 		table_cell(t, TONE_DIM, text.buf);
-		table_cell(t, tone_of(word_of(state)), word_of(state));
+		str_clear(&text);
+		str_adds(&text, word_of(state));
+		add_holder(state, &text);
+		table_cell(t, tone_of(word_of(state)), text.buf);
 		str_clear(&text);
 		add_counts(state, &text);
 		table_cell(t, TONE_PLAIN, text.buf);

@@ -11,12 +11,15 @@
 #include "sys/path.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 static const struct option_spec options[] = {
 	{ "jobs", 'j', "N", "how many run at once (default: the file's, else 1)" },
 	{ "executor", 0, "NAME", "who carries it out: local" },
 	{ "resume", 'r', NULL, "go on with what was begun and stopped" },
+	{ "host-is-gone", 0, "NAME",
+	  "with --resume: that host is dead for certain, so what it ran is not" },
 	{ "keep-going", 'k', NULL, "after a failure begin all that does not wait for it" },
 	{ "fail-fast", 'x', NULL, "after a failure begin nothing new" },
 	{ "needed", 0, NULL, "skip what its record has already: same inputs, command and code" },
@@ -186,6 +189,7 @@ static int work_on(struct cli *cli, struct batch_state *state, const struct batc
 				   .state = state,
 				   .plan = plan,
 				   .config_file = config_file,
+				   .gone_host = option_value(&cli->options, "host-is-gone"),
 				   .keep_going = keeps_going(cli, &state->batch),
 				   .only_needed = option_given(&cli->options, "needed"),
 				   .changed = batch_watch_changed,
@@ -213,7 +217,8 @@ static int run_new(struct cli *cli, struct request *request, struct err *err)
 	struct layout *layout = &cli->session.layout;
 	char *cwd = getcwd(NULL, 0);
 	struct batch_start start = { .batch = &request->batch, .root = layout->root, .cwd = cwd };
-	int result = batch_state_reserve(&state, layout->rootfd, request->batch.path, err);
+	int result =
+		batch_state_reserve(&state, layout->rootfd, layout->root, request->batch.path, err);
 
 	if (result == 0)
 		result = batch_make_experiments(&request->plan, &cli->session, err);
@@ -258,6 +263,75 @@ static int find_state(struct cli *cli, const char *text, struct batch_state *sta
 	return batch_state_find(state, cli->session.layout.rootfd, text, err);
 }
 
+static bool is_this_host(const char *host)
+{
+	char name[HOST_NAME_MAX + 1] = "";
+
+	gethostname(name, sizeof(name) - 1);
+	return strcmp(host, name) == 0;
+}
+
+/* A slip of the pen must not give up what lives. 'had': it held the batch. */
+static int check_gone(const struct batch_state *state, const char *host, bool had, struct err *err)
+{
+	struct str others = STR_INIT;
+
+	for (size_t i = 0; i < state->batch.n_jobs && !had; i++) {
+		const struct batch_progress *p = &state->jobs[i];
+
+		if (p->state != BATCH_JOB_RUNNING || !p->host)
+			continue;
+		had = p->executor_id || strcmp(p->host, host) == 0;
+		if (!strstr(others.buf ? others.buf : "", p->host))
+			str_addf(&others, "%s%s", others.len ? ", " : "", p->host);
+	}
+	if (!had) {
+		err_set(err, ERR_NOT_FOUND, "nothing of batch %.13s goes on on '%s'", state->id,
+			host);
+		if (others.len)
+			err_hint(err, "its jobs were begun on %s", others.buf);
+	}
+	str_release(&others);
+	return had ? 0 : -1;
+}
+
+/* "--host-is-gone": take the batch from that host, whose locks may outlive it. */
+static int evict(struct cli *cli, struct batch_state *state, struct err *err)
+{
+	const char *host = option_value(&cli->options, "host-is-gone");
+	const struct layout *layout = &cli->session.layout;
+	int had;
+
+	if (!host)
+		return 0;
+	if (!option_given(&cli->options, "resume"))
+		return err_set(err, ERR_USAGE, "--host-is-gone goes with 'run --resume'");
+	if (is_this_host(host))
+		return err_set(err, ERR_USAGE, "'%s' is this host, which is not gone", host);
+	had = batch_state_evict(state, layout->rootfd, layout->root, host, err);
+	return had < 0 ? -1 : check_gone(state, host, had, err);
+}
+
+static int take(struct cli *cli, struct batch_state *state, struct err *err)
+{
+	const struct layout *layout = &cli->session.layout;
+	char *host;
+
+	if (evict(cli, state, err) < 0)
+		return -1;
+	if (batch_state_take(state, layout->rootfd, layout->root, err) == 0)
+		return 0;
+	host = err->code == ERR_BUSY ? batch_state_holder(state) : NULL;
+	if (host && !is_this_host(host))
+		err_hint(err,
+			 "'thhost batch status %.13s' tells when it last gave a sign; if %s is "
+			 "gone for "
+			 "good: 'thhost batch run %.13s --resume --host-is-gone %s'",
+			 state->id, host, state->id, host);
+	free(host);
+	return -1;
+}
+
 /* The batch that 'text' names is ours and planned as it was; 'prepare' may change its jobs first. */
 static int go_on(struct cli *cli, const char *text,
 		 int (*prepare)(struct cli *cli, struct batch_state *state, struct err *err),
@@ -268,7 +342,7 @@ static int go_on(struct cli *cli, const char *text,
 	int result = find_state(cli, text, &state, err);
 
 	if (result == 0)
-		result = batch_state_take(&state, cli->session.layout.rootfd, err);
+		result = take(cli, &state, err);
 	if (result == 0)
 		result = batch_plan_make(&plan, &cli->session, &state.batch, state.common_exp, err);
 	if (result == 0)

@@ -61,7 +61,8 @@ void batch_progress_release(struct batch_progress *progress)
 	progress_init(progress);
 }
 
-static void print_progress(const char *job, const struct batch_progress *p, struct str *out)
+static void print_progress(const char *job, const char *holder, const struct batch_progress *p,
+			   struct str *out)
 {
 	struct jsonw w = jsonw_begin(out, 0);
 	char now[CLOCK_TEXT_SIZE];
@@ -69,6 +70,7 @@ static void print_progress(const char *job, const struct batch_progress *p, stru
 	clock_format(clock_now(), now);
 	jsonw_object(&w);
 	jsonw_pair_string(&w, "time", now);
+	jsonw_pair_string(&w, "holder", holder);
 	jsonw_pair_string(&w, "job", job);
 	jsonw_pair_string(&w, "state", words[p->state]);
 	jsonw_pair_int(&w, "attempt", p->attempt);
@@ -140,25 +142,44 @@ static void parse_progress(const struct json *doc, enum batch_job_state state,
 
 /* ---- the journal ---- */
 
-/* -1: it does not count. */
+/* A line without a holder is of an older version, whose lines all count. */
+static int take_job(struct batch_state *state, const struct json *doc)
+{
+	enum batch_job_state what;
+	char *name = text_of(doc, "job");
+	uintptr_t at = name ? (uintptr_t)map_get(&state->batch.by_name, name) : 0;
+	size_t holder = json_member(doc, 0, "holder");
+	bool is_late = holder != JSON_NONE && state->signature &&
+		       !json_string_is(doc, holder, state->signature);
+
+	free(name);
+	if (!at || parse_state(doc, &what) < 0)
+		return -1;
+	if (!is_late)
+		parse_progress(doc, what, &state->jobs[at - 1]);
+	return 0;
+}
+
+/* -1: it is not whole. */
 static int take_line(struct batch_state *state, const char *line, size_t len)
 {
 	struct json doc = JSON_INIT;
 	struct err ignored = ERR_INIT;
-	enum batch_job_state what;
-	char *name = NULL;
-	uintptr_t at = 0;
+	int result = -1;
 
-	if (json_parse(&doc, JOURNAL_FILE, line, len, JSON_STRICT, &ignored) == 0 &&
-	    parse_state(&doc, &what) == 0)
-		name = text_of(&doc, "job");
-	if (name)
-		at = (uintptr_t)map_get(&state->batch.by_name, name);
-	if (at)
-		parse_progress(&doc, what, &state->jobs[at - 1]);
-	free(name);
+	if (json_parse(&doc, JOURNAL_FILE, line, len, JSON_STRICT, &ignored) == 0) {
+		char *signature = text_of(&doc, "signed");
+
+		if (signature) {
+			free(state->signature);
+			state->signature = signature;
+			result = 0;
+		} else {
+			result = take_job(state, &doc);
+		}
+	}
 	json_release(&doc);
-	return at ? 0 : -1;
+	return result;
 }
 
 static int read_journal(struct batch_state *state, struct err *err)
@@ -170,6 +191,8 @@ static int read_journal(struct batch_state *state, struct err *err)
 	for (size_t i = 0; i < state->batch.n_jobs; i++)
 		batch_progress_release(&state->jobs[i]);
 	state->n_torn = 0;
+	free(state->signature);
+	state->signature = NULL;
 	if (file_read(state->dirfd, JOURNAL_FILE, JSON_MAX_LEN, &text, NULL, &own) < 0) {
 		str_release(&text);
 		if (own.code == ERR_NOT_FOUND)
@@ -205,6 +228,31 @@ static int end_last_line(int fd)
 	return last == '\n' || write(fd, "\n", 1) == 1 ? 0 : -1;
 }
 
+static void host_name(char out[HOST_NAME_MAX + 1])
+{
+	memset(out, 0, HOST_NAME_MAX + 1);
+	gethostname(out, HOST_NAME_MAX);
+}
+
+/* On the disk before anything is done: what an earlier holder writes from here on does not count. */
+static int sign_journal(struct batch_state *state, struct err *err)
+{
+	struct jsonw w = jsonw_begin(&state->pending, 0);
+	char now[CLOCK_TEXT_SIZE];
+	char host[HOST_NAME_MAX + 1];
+
+	clock_format(clock_now(), now);
+	host_name(host);
+	jsonw_object(&w);
+	jsonw_pair_string(&w, "time", now);
+	jsonw_pair_string(&w, "signed", state->lock.nonce);
+	jsonw_pair_string(&w, "host", host);
+	jsonw_pair_int(&w, "pid", getpid());
+	jsonw_end(&w);
+	str_addch(&state->pending, '\n');
+	return batch_state_sync(state, err);
+}
+
 static int open_journal(struct batch_state *state, struct err *err)
 {
 	const int flags = O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
@@ -214,18 +262,37 @@ static int open_journal(struct batch_state *state, struct err *err)
 	    path_sync_dir(state->dirfd) < 0)
 		return err_errno(err, ERR_FAILED, "cannot open the journal of batch %.13s",
 				 state->id);
-	return 0;
+	return sign_journal(state, err);
 }
 
 void batch_state_note(struct batch_state *state, size_t job)
 {
-	print_progress(state->batch.jobs[job].name, &state->jobs[job], &state->pending);
+	print_progress(state->batch.jobs[job].name, state->lock.nonce, &state->jobs[job],
+		       &state->pending);
+}
+
+static int check_lock(struct batch_state *state, struct err *err)
+{
+	if (lock_check(&state->lock, err) == 0)
+		return 0;
+	err_prefix(err, "batch %.13s is not ours any more", state->id);
+	return err_hint(err, "'thhost batch status %.13s' tells who works on it now", state->id);
+}
+
+int batch_state_beat(struct batch_state *state, struct err *err)
+{
+	if (check_lock(state, err) < 0)
+		return -1;
+	futimens(state->lock.fd, NULL); /* where it cannot be told, the journal's lines are signs */
+	return 0;
 }
 
 int batch_state_sync(struct batch_state *state, struct err *err)
 {
 	if (!state->pending.len)
 		return 0;
+	if (check_lock(state, err) < 0)
+		return -1;
 	if (file_write_all(state->journal, state->pending.buf, state->pending.len, err,
 			   JOURNAL_FILE) < 0)
 		return -1;
@@ -332,19 +399,46 @@ static int open_place(int rootfd, struct err *err)
 	return path_open_beneath(rootfd, PLACE, O_RDONLY | O_DIRECTORY, err);
 }
 
-/* FNV-1a of the file's path: one lock for each, whatever its name holds. */
-int batch_state_reserve(struct batch_state *state, int rootfd, const char *path, struct err *err)
+/*
+ * The way from the root to the file, as words: the same on hosts that have both below different mount
+ * points. Both are absolute.
+ */
+static void way_to(const char *root, const char *path, struct str *out)
+{
+	size_t common = 0;
+
+	for (size_t i = 0; root[i] && root[i] == path[i]; i++)
+		if (path[i + 1] == '/' && (root[i + 1] == '/' || !root[i + 1]))
+			common = i + 1;
+	for (const char *p = root + common; *p; p++)
+		if (*p == '/' && p[1])
+			str_adds(out, "../");
+	str_adds(out, path + common + (path[common] == '/'));
+}
+
+/* FNV-1a of the way to the file: one lock for each, whatever its name holds. */
+static void lock_name(const char *root, const char *path, char out[64])
 {
 	uint64_t h = 14695981039346656037u;
+	struct str way = STR_INIT;
+
+	way_to(root, path, &way);
+	for (size_t i = 0; i < way.len; i++)
+		h = (h ^ (unsigned char)way.buf[i]) * 1099511628211u;
+	snprintf(out, 64, ".file-%016llx.lock", (unsigned long long)h);
+	str_release(&way);
+}
+
+int batch_state_reserve(struct batch_state *state, int rootfd, const char *root, const char *path,
+			struct err *err)
+{
 	char name[64];
 	int place = make_place(rootfd, err);
 	int result;
 
 	if (place < 0)
 		return -1;
-	for (const unsigned char *p = (const unsigned char *)path; *p; p++)
-		h = (h ^ *p) * 1099511628211u;
-	snprintf(name, sizeof(name), ".file-%016llx.lock", (unsigned long long)h);
+	lock_name(root, path, name);
 	result = lock_acquire(&state->file_lock, place, name, path, 0, err);
 	close(place);
 	if (result < 0 && err->code == ERR_BUSY) {
@@ -352,6 +446,23 @@ int batch_state_reserve(struct batch_state *state, int rootfd, const char *path,
 		err_hint(err, "'thhost batch status' shows it");
 	}
 	return result;
+}
+
+int batch_state_evict(struct batch_state *state, int rootfd, const char *root, const char *host,
+		      struct err *err)
+{
+	char name[64];
+	int place = open_place(rootfd, err);
+	int file;
+	int own;
+
+	if (place < 0)
+		return -1;
+	lock_name(root, state->batch.path, name);
+	file = lock_break(place, name, host, err);
+	own = file < 0 ? -1 : lock_break(state->dirfd, LOCK_FILE, host, err);
+	close(place);
+	return own < 0 ? -1 : file || own;
 }
 
 static int lock_state(struct batch_state *state, struct err *err)
@@ -429,9 +540,26 @@ int batch_state_open(struct batch_state *state, int rootfd, const char *id, stru
 	return result;
 }
 
-int batch_state_take(struct batch_state *state, int rootfd, struct err *err)
+static int check_root(const struct batch_state *state, int rootfd, const char *root,
+		      struct err *err)
 {
-	if (batch_state_reserve(state, rootfd, state->batch.path, err) < 0 ||
+	struct stat held;
+	struct stat named;
+
+	if (fstat(rootfd, &held) == 0 && stat(state->root, &named) == 0 &&
+	    held.st_dev == named.st_dev && held.st_ino == named.st_ino)
+		return 0;
+	err_set(err, ERR_INVALID, "batch %.13s was begun where its root is '%s'; here that is '%s'",
+		state->id, state->root, root);
+	return err_hint(err,
+			"go on with it where the root, the batch file and '%s' have these names",
+			state->cwd);
+}
+
+int batch_state_take(struct batch_state *state, int rootfd, const char *root, struct err *err)
+{
+	if (check_root(state, rootfd, root, err) < 0 ||
+	    batch_state_reserve(state, rootfd, root, state->batch.path, err) < 0 ||
 	    lock_state(state, err) < 0)
 		return -1;
 	return read_journal(state, err) < 0 ? -1 : open_journal(state, err);
@@ -448,6 +576,7 @@ void batch_state_release(struct batch_state *state)
 	free(state->common_exp);
 	free(state->created);
 	free(state->host);
+	free(state->signature);
 	str_release(&state->pending);
 	if (state->journal >= 0)
 		close(state->journal);
@@ -461,6 +590,36 @@ void batch_state_release(struct batch_state *state)
 bool batch_state_is_taken(const struct batch_state *state)
 {
 	return lock_is_held(state->dirfd, LOCK_FILE);
+}
+
+char *batch_state_holder(const struct batch_state *state)
+{
+	return lock_holder_host(state->dirfd, LOCK_FILE);
+}
+
+static time_t written_at(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mtim.tv_sec : 0;
+}
+
+time_t batch_state_sign(const struct batch_state *state)
+{
+	time_t lock = written_at(state->dirfd, LOCK_FILE);
+	time_t journal = written_at(state->dirfd, JOURNAL_FILE);
+
+	return lock > journal ? lock : journal;
+}
+
+time_t batch_state_job_sign(const struct batch_state *state, size_t job)
+{
+	char *name =
+		xstrf(LOGS "/%s.%d.log", state->batch.jobs[job].name, state->jobs[job].attempt);
+	time_t when = written_at(state->dirfd, name);
+
+	free(name);
+	return when;
 }
 
 /* ---- cancel ---- */

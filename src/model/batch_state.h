@@ -10,7 +10,9 @@
  * A line is the whole of what is known of its job, and the last one counts. It is on the disk before
  * what it says is done: a job that is to start has its run's id there, by which the journal of its
  * stage directory tells what became of it, whoever was killed meanwhile. A line that a crash has cut
- * off was never acted upon, and does not count.
+ * off was never acted upon, and does not count. Whoever takes the batch signs the journal first, and
+ * each of its lines: one that comes behind another's signature is of a process that has lost the batch
+ * and did not know it, and does not count either.
  */
 #ifndef MODEL_BATCH_STATE_H
 #define MODEL_BATCH_STATE_H
@@ -63,6 +65,7 @@ struct batch_state {
 	char *host;
 	struct batch_progress *jobs; /* as batch.jobs */
 	size_t n_torn;		     /* lines that do not count */
+	char *signature;	     /* the last one in the journal; NULL: none */
 	int dirfd;
 	int journal; /* open for appending while the lock is held; -1 */
 	struct lock lock;
@@ -85,10 +88,11 @@ struct batch_start {
 };
 
 /*
- * First of all, on a BATCH_STATE_INIT: nobody else works on a batch of this file (an absolute
- * path) from now on. ERR_BUSY where another process does.
+ * First of all, on a BATCH_STATE_INIT: nobody else works on a batch of this file from now on; it and
+ * the root are absolute paths. ERR_BUSY where another process does.
  */
-int batch_state_reserve(struct batch_state *state, int rootfd, const char *path, struct err *err);
+int batch_state_reserve(struct batch_state *state, int rootfd, const char *root, const char *path,
+			struct err *err);
 
 /* Then make it, locked, with every job waiting. */
 int batch_state_create(struct batch_state *state, int rootfd, const struct batch_start *start,
@@ -97,8 +101,27 @@ int batch_state_create(struct batch_state *state, int rootfd, const struct batch
 /* Read one, as it is now; it may go on meanwhile. */
 int batch_state_open(struct batch_state *state, int rootfd, const char *id, struct err *err);
 
-/* Work on it from now on: take the locks and read it again. ERR_BUSY names who does already. */
-int batch_state_take(struct batch_state *state, int rootfd, struct err *err);
+/* Work on it from now on: take the locks and read it again. ERR_BUSY names who does already.
+ * ERR_INVALID where its root has another name on this host: its paths would lead elsewhere. */
+int batch_state_take(struct batch_state *state, int rootfd, const char *root, struct err *err);
+
+/*
+ * First, where 'host' is said to be gone: take the locks from it, if it has them. Should it live, it
+ * finds out before its next note (batch_state_sync()), and what it notes all the same does not count.
+ * 1: it had one, 0: it had none.
+ */
+int batch_state_evict(struct batch_state *state, int rootfd, const char *root, const char *host,
+		      struct err *err);
+
+/* A sign of life, given now and then while one works on it. -1: it was taken from us. */
+int batch_state_beat(struct batch_state *state, struct err *err);
+
+/* When the last sign was given: by who works on it; by a job that was begun (its log). 0: unknown. */
+time_t batch_state_sign(const struct batch_state *state);
+time_t batch_state_job_sign(const struct batch_state *state, size_t job);
+
+/* The host of who works on it, in fresh memory; NULL: nobody does, or it is not known. */
+char *batch_state_holder(const struct batch_state *state);
 void batch_state_release(struct batch_state *state);
 
 /* Does any process work on it? */

@@ -25,6 +25,10 @@
 	"the training ended well, but thhost was killed, ran out of memory, or the machine went " \
 	"down, before it was recorded"
 
+/* Behind the id of a run that was given up; holds why. */
+#define REVOKED ".revoked"
+#define REVOKED_LIMIT 4096
+
 /* What the text of a run grows by at its end. */
 #define END_ROOM 512
 
@@ -101,6 +105,23 @@ static int print_and_write(int runs, const struct run *run, struct str *text,
 	return file_replace(runs, name, text->buf, text->len, options, err) == FILE_DONE ? 0 : -1;
 }
 
+/* Nothing here allocates: see journal_end(). */
+static bool is_revoked(int runs, const char *run_id)
+{
+	char name[ID_TEXT_SIZE + sizeof(REVOKED)];
+
+	snprintf(name, sizeof(name), "%s" REVOKED, run_id);
+	return faccessat(runs, name, F_OK, 0) == 0;
+}
+
+static int refuse_revoked(int runs, const char *run_id, struct err *err)
+{
+	if (!is_revoked(runs, run_id))
+		return 0;
+	return err_set(err, ERR_BUSY, "run %.13s was given up: its host was said to be gone",
+		       run_id);
+}
+
 static int write_run(int runs, const struct run *run, const struct file_replace_options *options,
 		     struct err *err)
 {
@@ -119,7 +140,9 @@ static int write_into_journal(int stage_dirfd, const struct run *run,
 
 	if (runs < 0)
 		return -1;
-	result = write_run(runs, run, options, err);
+	result = refuse_revoked(runs, run->run_id, err);
+	if (result == 0)
+		result = write_run(runs, run, options, err);
 	close(runs);
 	return result < 0 ? err_prefix(err, "cannot write the journal of run %s", run->run_id) : 0;
 }
@@ -160,6 +183,8 @@ int journal_end(struct journal_room *room, const struct run *run, struct err *er
 {
 	if (room->runs < 0) /* not reached by tests: as in journal_make_room() */
 		return err_set(err, ERR_FAILED, "the journal of run %s is not open", run->run_id);
+	if (refuse_revoked(room->runs, run->run_id, err) < 0)
+		return -1;
 	return print_and_write(room->runs, run, &room->text, NULL, err);
 }
 
@@ -173,6 +198,23 @@ void journal_room_release(struct journal_room *room)
 
 /* ---- reading ---- */
 
+/* Whatever its own file says since. */
+static void take_revocation(int runs, struct run *run)
+{
+	char *name = xstrf("%s" REVOKED, run->run_id);
+	struct str why = STR_INIT;
+	struct err ignored = ERR_INIT;
+
+	if (!run_has_ended(run) &&
+	    file_read(runs, name, REVOKED_LIMIT, &why, NULL, &ignored) == 0) {
+		run->state = RUN_INTERRUPTED;
+		free(run->trouble);
+		run->trouble = xstrndup(why.buf, strcspn(why.buf, "\n"));
+	}
+	str_release(&why);
+	free(name);
+}
+
 static int read_run(int runs, const char *name, struct run *out, struct file_version *version,
 		    struct err *err)
 {
@@ -182,6 +224,8 @@ static int read_run(int runs, const char *name, struct run *out, struct file_ver
 	run_init(out);
 	if (file_read(runs, name, RUN_LIMIT, &text, version, err) == 0)
 		result = run_parse(name, text.buf, text.len, out, err);
+	if (result == 0)
+		take_revocation(runs, out);
 	str_release(&text);
 	if (result < 0)
 		run_release(out);
@@ -480,6 +524,67 @@ int journal_close_dead(int stage_dirfd, struct run_list *list, size_t *closed)
 	if (runs >= 0)
 		close(runs);
 	return 0;
+}
+
+/* ---- given up ---- */
+
+bool journal_is_revoked(int stage_dirfd, const char *run_id)
+{
+	struct err ignored = ERR_INIT;
+	int runs = journal_open_part(stage_dirfd, "runs", false, &ignored);
+	bool found = runs >= 0 && is_revoked(runs, run_id);
+
+	if (runs >= 0)
+		close(runs);
+	return found;
+}
+
+static int revoke_in(int stage_dirfd, int runs, const char *run_id, const char *why,
+		     bool ended_well, struct err *err)
+{
+	char *name = xstrf("%s.json", run_id);
+	char *mark = xstrf("%s" REVOKED, run_id);
+	char *text = xstrf("%s\n", why);
+	struct err own = ERR_INIT;
+	struct file_version version;
+	struct run run;
+	int result = read_run(runs, name, &run, &version, &own);
+	bool is_there = result == 0;
+
+	if (is_there && ended_well)
+		run.exit_code = 0;
+	if (!is_there)
+		result = own.code == ERR_NOT_FOUND ? 0 : (*err = own, -1);
+	if (result == 0 && (!is_there || (!run_has_ended(&run) && run.exit_code != 0)))
+		result = file_replace(runs, mark, text, strlen(text), NULL, err) == FILE_DONE ? 0
+											      : -1;
+	if (result == 0 && is_there && !run_has_ended(&run)) {
+		run.trouble = xstrdup(why);
+		mark_gone(stage_dirfd, &run, &version);
+		result = write_run(runs, &run, NULL, err);
+	}
+	if (is_there)
+		run_release(&run);
+	free(name);
+	free(mark);
+	free(text);
+	return result;
+}
+
+int journal_revoke(int stage_dirfd, const char *run_id, const char *why, bool ended_well,
+		   struct err *err)
+{
+	int runs;
+	int result;
+
+	if (!id_is_valid(run_id))
+		return err_set(err, ERR_INVALID, "'%.100s' is not a run id", run_id);
+	runs = journal_open_part(stage_dirfd, "runs", true, err);
+	if (runs < 0)
+		return -1;
+	result = revoke_in(stage_dirfd, runs, run_id, why, ended_well, err);
+	close(runs);
+	return result;
 }
 
 /* ---- logs ---- */

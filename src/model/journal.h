@@ -141,6 +141,18 @@ time_t run_last_sign(int stage_dirfd, const struct run *run);
 /* Does its training go on, on this host, for all that can be told? Its thhost may be gone. */
 bool run_goes_on(const struct run *run);
 
+/*
+ * Of a run on a host that the user says is gone: whatever its processes there still do, it is over.
+ * What is kept in .thhost/runs/<run_id>.revoked holds them off, should they live after all: no
+ * change of this run's file is taken, it does not begin, and store_append() refuses its entry.
+ * 'why' is what is told of it. One whose training has 'ended_well' (or had, says the journal) is
+ * closed as unrecorded instead, for its entry may be made by anybody. The caller has the lock of the
+ * record. A run that the journal does not have can never begin.
+ */
+int journal_revoke(int stage_dirfd, const char *run_id, const char *why, bool ended_well,
+		   struct err *err);
+bool journal_is_revoked(int stage_dirfd, const char *run_id);
+
 /* Open (create) .thhost/logs/<run_id>.log or events/<run_id>.jsonl for appending; its path,
  * relative to the stage directory, in 'name'. */
 int journal_open_log(int stage_dirfd, const char *run_id, struct str *name, struct err *err);

@@ -296,13 +296,32 @@ static bool is_elsewhere(const struct store_request *request)
 	return elsewhere;
 }
 
+/* Only a run's own append can be of one that was given up. */
+static int refuse_revoked(const struct append *a)
+{
+	const struct info_append *what = a->request->append;
+	const char *json = what->n == 1 ? entry_extra(what->entries, "run_id") : NULL;
+	char id[ID_TEXT_SIZE];
+
+	if (!json || strlen(json) != ID_TEXT_SIZE + 1) /* two quotes, no NUL */
+		return 0;
+	snprintf(id, sizeof(id), "%s", json + 1);
+	if (!journal_is_revoked(a->request->dirfd, id))
+		return 0;
+	return err_set(a->err, ERR_INVALID,
+		       "run %.13s was given up, for its host was said to be gone: another may "
+		       "have taken its place",
+		       id);
+}
+
 static enum store_result lock_and_append(struct append *a)
 {
 	const struct store_request *request = a->request;
 	enum store_result result = STORE_UNCHANGED;
 
 	if (lock_acquire(&a->lock, request->dirfd, RECORD_LOCK, request->where,
-			 request->lock_timeout_ms, a->err) == 0)
+			 request->lock_timeout_ms, a->err) == 0 &&
+	    refuse_revoked(a) == 0)
 		result = append_locked(a);
 	lock_release(&a->lock);
 	return result;

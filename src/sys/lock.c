@@ -623,6 +623,42 @@ bool lock_is_held(int dirfd, const char *name)
 	return held;
 }
 
+char *lock_holder_host(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct holder holder = { .host = NULL };
+	char *host = NULL;
+
+	if (fd >= 0 && lock_is_held(dirfd, name) && read_holder(fd, &holder) == 0 &&
+	    !is_stale(&holder))
+		host = xstrdup(holder.host);
+	holder_release(&holder);
+	if (fd >= 0)
+		close(fd);
+	return host;
+}
+
+/* One at a time: what is removed must be the file that was looked at, not its successor. */
+int lock_break(int dirfd, const char *name, const char *host, struct err *err)
+{
+	struct lock turn = LOCK_INIT;
+	char *turn_name = xstrf("%s.break", name);
+	char *holder = NULL;
+	int result = lock_acquire(&turn, dirfd, turn_name, name, -1, err);
+
+	if (result == 0)
+		holder = lock_holder_host(dirfd, name);
+	if (holder && strcmp(holder, host) == 0) {
+		result = unlinkat(dirfd, name, 0) < 0 && errno != ENOENT ? -1 : 1;
+		if (result < 0)
+			err_errno(err, ERR_FAILED, "cannot remove the lock '%s'", name);
+	}
+	lock_release(&turn);
+	free(holder);
+	free(turn_name);
+	return result;
+}
+
 void lock_release(struct lock *lock)
 {
 	if (lock->fd >= 0)

@@ -41,6 +41,16 @@ void lock_release(struct lock *lock);
 /* Does anybody hold it now? Takes nothing and makes no file; true where that cannot be told. */
 bool lock_is_held(int dirfd, const char *name);
 
+/* The host of whoever holds it now, as its line says, in fresh memory; NULL: nobody, or not known. */
+char *lock_holder_host(int dirfd, const char *name);
+
+/*
+ * Take it from 'host', another one than this, of which the user says that it is gone: its file is
+ * removed, so the next one to lock makes a new one, and lock_check() on 'host', should it live, says
+ * that the lock was lost. 1: done, 0: 'host' does not hold it.
+ */
+int lock_break(int dirfd, const char *name, const char *host, struct err *err);
+
 /*
  * True if 'mountinfo' (the text of /proc/self/mountinfo) says that locks on device major:minor are
  * seen by this host only: NFS with nolock or local_lock. lock_acquire() refuses such a place.

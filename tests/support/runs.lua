@@ -59,7 +59,7 @@ end
 function M.journal(t, name)
 	local runs = {}
 	local dir = ("%s/exp_1/%s/.thhost/runs"):format(t.root, name or "tiny_d")
-	for file in io.popen("ls " .. cli.quote(dir) .. " 2>/dev/null"):lines() do
+	for file in io.popen("ls " .. cli.quote(dir) .. " 2>/dev/null | grep 'json$'"):lines() do
 		runs[#runs + 1] = cjson.decode((assert(cli.read(dir .. "/" .. file))))
 	end
 	return runs
