@@ -2,6 +2,7 @@
 
 #include "app/batch_needed.h"
 
+#include "app/capture_all.h"
 #include "app/run_command.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 #include "sys/path.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* What a job would be, to be compared with entries. */
 struct wanted {
@@ -20,6 +22,8 @@ struct wanted {
 	struct strv files; /* of those words that are files */
 	struct str params;
 	const struct str *git;
+	const struct conf *conf;
+	const char *cwd;
 };
 
 static char *text_of(const struct info *info, size_t entry, const char *key)
@@ -110,22 +114,81 @@ static bool is_same_code(const struct wanted *w, const struct info *info, size_t
 	return same;
 }
 
-/* The first file of the command that was written after the training began, or NULL. */
-static const char *newer_file(const struct wanted *w, const struct info *info, size_t entry)
+/* Was it written after the training began? */
+static bool is_newer(const char *path, const struct info *info, size_t entry)
 {
 	char *start = text_of(info, entry, "start_time");
 	double began = 0;
-	const char *found = NULL;
+	struct stat st;
+	bool newer = start && clock_parse(start, &began, NULL) == 0 && stat(path, &st) == 0 &&
+		     (double)st.st_mtim.tv_sec > began;
 
-	if (start && clock_parse(start, &began, NULL) == 0)
-		for (size_t i = 0; i < w->files.n && !found; i++) {
-			struct stat st;
-
-			if (stat(w->files.v[i], &st) == 0 && (double)st.st_mtim.tv_sec > began)
-				found = w->files.v[i];
-		}
 	free(start);
+	return newer;
+}
+
+/* The first file of the command that is, or NULL. */
+static const char *newer_file(const struct wanted *w, const struct info *info, size_t entry)
+{
+	for (size_t i = 0; i < w->files.n; i++)
+		if (is_newer(w->files.v[i], info, entry))
+			return w->files.v[i];
+	return NULL;
+}
+
+/* The base model, where it is a file or a directory: the first part of it that is newer. */
+static char *newer_base(const struct wanted *w, const struct info *info, size_t entry)
+{
+	const char *base = w->draft.base_path ? w->draft.base_path : w->draft.base_model;
+	char *path = !base ? NULL : base[0] == '/' ? xstrdup(base) : path_join(w->cwd, base);
+	struct strv names = STRV_INIT;
+	struct err ignored = ERR_INIT; /* the name of a model elsewhere */
+	mode_t mode;
+	char *found = NULL;
+	int fd;
+
+	if (path && path_exists(path, &mode, &ignored) > 0) {
+		fd = S_ISDIR(mode) ? path_open_dir(path, &ignored) : -1;
+		if (fd >= 0 && path_list(fd, &names, &ignored) < 0)
+			strv_release(&names);
+		if (fd >= 0)
+			close(fd);
+		for (size_t i = 0; i < names.n && !found; i++) {
+			char *file = path_join(path, names.v[i]);
+
+			if (names.v[i][0] != '.' && is_newer(file, info, entry))
+				found = xstrdup(base);
+			free(file);
+		}
+		if (!found && S_ISREG(mode) && is_newer(path, info, entry))
+			found = xstrdup(base);
+	}
+	strv_release(&names);
+	free(path);
 	return found;
+}
+
+/* Last of all, for it may have to be read. NULL: the same, or nobody says where it is. */
+static char *dataset_difference(const struct wanted *w, const struct info *info, size_t entry)
+{
+	size_t token = info_entry_member(info, entry, "dataset_digest");
+	const char *dataset = w->values.dataset;
+	char *path = conf_dataset_path(w->conf, w->values.stage, dataset);
+	struct str now = STR_INIT;
+	struct err err = ERR_INIT;
+	char *why = NULL;
+
+	if (!path || conf_int(w->conf, "record.digest_limit_mb") == 0)
+		why = NULL;
+	else if (token == JSON_NONE)
+		why = xstrf("its entry has no digest of the data set %s", dataset);
+	else if (capture_dataset(w->conf, path, &now, &err) < 0)
+		why = xstrf("the data set %s cannot be compared: %s", dataset, err.msg);
+	else if (!is_same_json(info, token, now.buf))
+		why = xstrf("the data set %s has changed since", dataset);
+	str_release(&now);
+	free(path);
+	return why;
 }
 
 /* ---- one entry ---- */
@@ -134,6 +197,8 @@ static const char *newer_file(const struct wanted *w, const struct info *info, s
 static char *difference(const struct wanted *w, const struct info *info, size_t entry)
 {
 	const char *file;
+	char *base;
+	char *why;
 
 	if (!is_same_base(w, info, entry))
 		return xstrf("the base model is now %s", w->draft.base_model);
@@ -146,7 +211,13 @@ static char *difference(const struct wanted *w, const struct info *info, size_t 
 	if (!is_same_code(w, info, entry))
 		return xstrdup("the code is not known to be the same");
 	file = newer_file(w, info, entry);
-	return file ? xstrf("'%s' was written since", file) : NULL;
+	if (file)
+		return xstrf("'%s' was written since", file);
+	base = newer_base(w, info, entry);
+	why = base ? xstrf("the base model '%s' was written since", base)
+		   : dataset_difference(w, info, entry);
+	free(base);
+	return why;
 }
 
 static bool is_candidate(const struct wanted *w, const struct info *info, size_t entry)
@@ -237,7 +308,9 @@ static int prepare(struct wanted *w, struct session *session, const char *cwd, s
 bool batch_is_needed(struct session *session, const struct batch_step *step, const char *cwd,
 		     const struct str *git, char **why)
 {
-	struct wanted w = { .step = step, .git = git, .params = STR_INIT };
+	struct wanted w = {
+		.step = step, .git = git, .params = STR_INIT, .conf = &session->conf, .cwd = cwd
+	};
 	struct err err = ERR_INIT;
 	bool is_needed = true;
 

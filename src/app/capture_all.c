@@ -3,6 +3,7 @@
 #include "app/capture_all.h"
 
 #include "base/err.h"
+#include "capture/digest.h"
 #include "capture/environment.h"
 #include "capture/git.h"
 #include "capture/secrets.h"
@@ -27,13 +28,37 @@ static void add_command(struct str *out, char *const *argv, const struct strv *m
 	strv_release(&masked);
 }
 
-void capture_all(struct capture_texts *texts, const struct conf *conf, char *const *argv,
-		 const char *cwd)
+int capture_dataset(const struct conf *conf, const char *path, struct str *json, struct err *err)
+{
+	int64_t limit_mb = conf_int(conf, "record.digest_limit_mb");
+	struct digest digest;
+
+	if (digest_path(path, (uint64_t)limit_mb << 20, &digest, err) < 0)
+		return -1;
+	if (!digest.sha256[0])
+		return err_set(err, ERR_INVALID,
+			       "'%s' is larger than record.digest_limit_mb (%lld MiB)", path,
+			       (long long)limit_mb);
+	str_clear(json);
+	str_addf(json, "\"sha256:%s\"", digest.sha256);
+	return 0;
+}
+
+static void add_dataset(struct capture_texts *texts, const struct conf *conf, const char *path)
+{
+	struct err err = ERR_INIT;
+
+	if (path && capture_dataset(conf, path, &texts->dataset, &err) < 0)
+		strv_pushf(&texts->notes, "no digest of the data set: %s", err.msg);
+}
+
+void capture_all(struct capture_texts *texts, const struct conf *conf,
+		 const struct capture_place *place)
 {
 	struct strv allow = STRV_INIT;
 	struct strv mask = STRV_INIT;
 	const struct capture_options options = {
-		.argv = argv,
+		.argv = place->argv,
 		.allow = &allow,
 		.mask = &mask,
 		.with_gpu = conf_bool(conf, "record.capture_gpu"),
@@ -42,11 +67,12 @@ void capture_all(struct capture_texts *texts, const struct conf *conf, char *con
 	conf_list(conf, "record.env_allow", &allow);
 	conf_list(conf, "record.mask", &mask);
 	if (conf_bool(conf, "record.capture_git"))
-		capture_git(cwd, &texts->git, &texts->notes);
+		capture_git(place->cwd, &texts->git, &texts->notes);
+	add_dataset(texts, conf, place->data);
 	if (conf_bool(conf, "record.capture_environment"))
 		capture_environment(&texts->environment, &texts->notes, &options);
-	if (argv)
-		add_command(&texts->command, argv, &mask);
+	if (place->argv)
+		add_command(&texts->command, place->argv, &mask);
 	strv_release(&allow);
 	strv_release(&mask);
 }
@@ -56,6 +82,7 @@ void capture_texts_release(struct capture_texts *texts)
 	str_release(&texts->git);
 	str_release(&texts->environment);
 	str_release(&texts->command);
+	str_release(&texts->dataset);
 	strv_release(&texts->notes);
 }
 
@@ -72,6 +99,8 @@ static void print_texts(const struct capture_texts *texts, struct str *out)
 		jsonw_pair_raw(&w, "environment", texts->environment.buf);
 	if (texts->command.len)
 		jsonw_pair_raw(&w, "command", texts->command.buf);
+	if (texts->dataset.len)
+		jsonw_pair_raw(&w, "dataset", texts->dataset.buf);
 	jsonw_end(&w);
 }
 
@@ -85,15 +114,15 @@ static void ignore_stops(void)
 		sigaction(numbers[i], &ignore, NULL);
 }
 
-static NORETURN void capture_and_leave(int fd, const struct conf *conf, char *const *argv,
-				       const char *cwd)
+static NORETURN void capture_and_leave(int fd, const struct conf *conf,
+				       const struct capture_place *place)
 {
 	struct capture_texts texts = CAPTURE_TEXTS_INIT;
 	struct str out = STR_INIT;
 	size_t sent = 0;
 
 	ignore_stops();
-	capture_all(&texts, conf, argv, cwd);
+	capture_all(&texts, conf, place);
 	print_texts(&texts, &out);
 	while (sent < out.len) {
 		ssize_t n = write(fd, out.buf + sent, out.len - sent);
@@ -105,8 +134,8 @@ static NORETURN void capture_and_leave(int fd, const struct conf *conf, char *co
 	_exit(0); /* what stdio holds is the parent's to write */
 }
 
-int capture_start(struct capture_job *job, const struct conf *conf, char *const *argv,
-		  const char *cwd)
+int capture_start(struct capture_job *job, const struct conf *conf,
+		  const struct capture_place *place)
 {
 	int fds[2];
 
@@ -114,7 +143,7 @@ int capture_start(struct capture_job *job, const struct conf *conf, char *const 
 		return -1;
 	job->pid = fork();
 	if (job->pid == 0)
-		capture_and_leave(fds[1], conf, argv, cwd);
+		capture_and_leave(fds[1], conf, place);
 	close(fds[1]);
 	job->fd = fds[0];
 	if (job->pid > 0)
@@ -165,6 +194,7 @@ void capture_finish(struct capture_job *job, struct capture_texts *texts)
 		take_text(&doc, "git", &texts->git);
 		take_text(&doc, "environment", &texts->environment);
 		take_text(&doc, "command", &texts->command);
+		take_text(&doc, "dataset", &texts->dataset);
 	}
 	json_release(&doc);
 	str_release(&job->text);

@@ -333,7 +333,8 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	    add_taken(entry, draft, err) < 0 ||
 	    add_json(entry, "best", draft->result.best, err) < 0 ||
 	    add_evidence(entry, draft, err) < 0 ||
-	    add_json(entry, "planned", draft->result.planned, err) < 0)
+	    add_json(entry, "planned", draft->result.planned, err) < 0 ||
+	    add_json(entry, "dataset_digest", context->dataset_digest, err) < 0)
 		return -1;
 	return 0;
 }

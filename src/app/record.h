@@ -55,8 +55,9 @@ struct run_context {
 	const char *status; /* "completed", NULL: as extracted */
 	const char *git;    /* JSON texts */
 	const char *environment;
-	const char *command; /* JSON array text, masked */
-	const char *usage;   /* JSON object: wall and CPU time, peak memory */
+	const char *command;	    /* JSON array text, masked */
+	const char *dataset_digest; /* JSON string */
+	const char *usage;	    /* JSON object: wall and CPU time, peak memory */
 };
 
 struct draft {

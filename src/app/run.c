@@ -120,11 +120,16 @@ static void on_start(void *arg, pid_t pid)
 static void begin_capture(struct live *live)
 {
 	struct run_report *report = live->report;
+	const struct conf *conf = &live->session->conf;
+	struct capture_place place = { .argv = report->argv.v, .cwd = report->run.cwd };
+	char *data;
 
 	if (live->options->no_record)
 		return;
-	if (capture_start(&live->job, &live->session->conf, report->argv.v, report->run.cwd) < 0)
-		capture_all(&live->texts, &live->session->conf, report->argv.v, report->run.cwd);
+	place.data = data = conf_dataset_path(conf, report->run.stage, report->run.dataset);
+	if (capture_start(&live->job, conf, &place) < 0)
+		capture_all(&live->texts, conf, &place);
+	free(data);
 }
 
 static void take_capture(struct live *live)
@@ -340,6 +345,7 @@ static int make_entry(struct live *live, struct err *err)
 		.environment = live->texts.environment.buf,
 		.command = live->texts.command.buf,
 		.usage = live->usage,
+		.dataset_digest = live->texts.dataset.buf,
 	};
 	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
 }

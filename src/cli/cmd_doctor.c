@@ -108,7 +108,7 @@ static void check_capture(struct checks *checks, const struct conf *conf)
 {
 	struct capture_texts texts = CAPTURE_TEXTS_INIT;
 
-	capture_all(&texts, conf, NULL, NULL);
+	capture_all(&texts, conf, &(struct capture_place){ .argv = NULL });
 	if (texts.git.len)
 		add(checks, GOOD, "git", xstrdup(texts.git.buf));
 	if (texts.environment.len)

@@ -243,11 +243,18 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 static void add_context(struct cli *cli, struct draft *draft, struct capture_texts *texts)
 {
 	bool capture = option_given(&cli->options, "capture");
+	struct capture_place place = { .argv = NULL };
+	char *data = NULL;
 
 	draft->additive = draft->values->from || capture;
 	if (!capture)
 		return;
-	capture_all(texts, &cli->session.conf, NULL, NULL);
+	if (draft->values->stage && draft->values->dataset)
+		place.data = data = conf_dataset_path(&cli->session.conf, draft->values->stage,
+						      draft->values->dataset);
+	capture_all(texts, &cli->session.conf, &place);
+	free(data);
+	draft->context.dataset_digest = texts->dataset.buf;
 	draft->context.git = texts->git.buf;
 	draft->context.environment = texts->environment.buf;
 }

@@ -87,8 +87,11 @@ void conf_list(const struct conf *conf, const char *name, struct strv *out);
 const char *conf_stage(const struct conf *conf, const char *stage, const char *dataset,
 		       const char *key);
 
+/* Its "dataset_path" with {dataset} filled in, absolute, in fresh memory; NULL: not known. */
+char *conf_dataset_path(const struct conf *conf, const char *stage, const char *dataset);
+
 /*
- * All free keys of those sections (not command, base_model, model_name) as parallel vectors, for
+ * All free keys of those sections (not command, base_model, model_name, dataset_path) as parallel vectors, for
  * the plugin's raw.config.
  */
 void conf_stage_all(const struct conf *conf, const char *stage, const char *dataset,

@@ -119,10 +119,10 @@ static bool is_section_of(const struct conf_value *v, const char *stage, const c
 	return *p == '/' && strcmp(p + 1, dataset) == 0;
 }
 
-const char *conf_stage(const struct conf *conf, const char *stage, const char *dataset,
-		       const char *key)
+static const struct conf_value *find_stage(const struct conf *conf, const char *stage,
+					   const char *dataset, const char *key)
 {
-	const char *general = NULL;
+	const struct conf_value *general = NULL;
 
 	for (size_t i = 0; i < conf->n; i++) {
 		const struct conf_value *v = &conf->v[i];
@@ -130,17 +130,47 @@ const char *conf_stage(const struct conf *conf, const char *stage, const char *d
 		if (strcmp(v->key, key) != 0)
 			continue;
 		if (dataset && is_section_of(v, stage, dataset))
-			return v->value;
+			return v;
 		if (is_section_of(v, stage, NULL))
-			general = v->value;
+			general = v;
 	}
 	return general;
+}
+
+const char *conf_stage(const struct conf *conf, const char *stage, const char *dataset,
+		       const char *key)
+{
+	const struct conf_value *found = find_stage(conf, stage, dataset, key);
+
+	return found ? found->value : NULL;
+}
+
+char *conf_dataset_path(const struct conf *conf, const char *stage, const char *dataset)
+{
+	static const char mark[] = "{dataset}";
+	const struct conf_value *found = find_stage(conf, stage, dataset, "dataset_path");
+	struct str text = STR_INIT;
+	char *path;
+
+	if (!found || !*found->value)
+		return NULL;
+	for (const char *p = found->value; *p;) {
+		if (has_prefix(p, mark)) {
+			str_adds(&text, dataset);
+			p += sizeof(mark) - 1;
+		} else {
+			str_addch(&text, *p++);
+		}
+	}
+	path = absolute(text.buf, found->base);
+	str_release(&text);
+	return path;
 }
 
 static bool is_free_key(const char *key)
 {
 	return strcmp(key, "command") != 0 && strcmp(key, "base_model") != 0 &&
-	       strcmp(key, "model_name") != 0;
+	       strcmp(key, "model_name") != 0 && strcmp(key, "dataset_path") != 0;
 }
 
 void conf_stage_all(const struct conf *conf, const char *stage, const char *dataset,

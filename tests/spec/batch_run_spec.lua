@@ -258,6 +258,58 @@ describe("batch run", function()
 		assert.matches("b is needed: '/[^']*/train.sh' was written since", said)
 	end)
 
+	it("with --needed compares the data set and the base model, where they can be found", function()
+		tree(TINY .. "[job a]\ndataset = a\nbase_model = weights\n")
+		batches.write(t, "weights/model.bin", "one")
+		batches.write(t, "data/a/train.txt", "one")
+		cli.shell(("touch -d '1 hour ago' %s/train.sh %s/weights/model.bin"):format(t.dir, t.dir))
+		local settings = cli.read(t.dir .. "/thhost.ini")
+		assert.equal("a done", run(0, "--needed"))
+		assert.equal("a skipped", run(0, "--needed"))
+		local entry = t:info("tiny_a").training_history[1]
+		assert.is_nil(entry.dataset_digest)
+
+		cli.write(t.dir .. "/thhost.ini", settings .. "[stage tiny]\ndataset_path = data/{dataset}\n")
+		local function needed()
+			local found, result = t:json { "batch", "run", "b.ini", "--needed" }
+			return states(found), result.err
+		end
+		local function is_needed(why)
+			local found, said = needed()
+			assert.equal("a done", found)
+			assert(said:find("a is needed: " .. why, 1, true), said)
+			assert.equal("a skipped", (needed()))
+		end
+		is_needed "its entry has no digest of the data set a"
+		cli.write(t.dir .. "/data/a/more.txt", "two")
+		is_needed "the data set a has changed since"
+		cli.shell(("rm %s/data/a/more.txt"):format(t.dir))
+		entry = t:info("tiny_a").training_history[2]
+		local sum = cli.shell(("cd %s/data/a && printf 'train.txt 3 %%s\\n' $(sha256sum <train.txt | cut -d ' ' -f 1)"
+			.. " | sha256sum | cut -d ' ' -f 1"):format(t.dir))
+		assert.equal("sha256:" .. sum, entry.dataset_digest)
+		assert.equal("a skipped", (needed())) -- as for the second entry
+		cli.shell(("touch -d '1 hour' %s/weights/model.bin"):format(t.dir))
+		local found, said = needed()
+		assert.equal("a done", found)
+		assert.matches("a is needed: the base model 'weights' was written since", said, 1, true)
+		cli.shell(("touch -d '1 hour ago' %s/weights/model.bin; rm -r %s/data/a"):format(t.dir, t.dir))
+		found, said = needed()
+		assert.equal("a done", found)
+		assert.matches("a is needed: the data set a cannot be compared: cannot examine", said, 1, true)
+	end)
+
+	it("with --needed leaves the data set alone where digests are not wanted", function()
+		tree(TINY .. "[job a]\ndataset = a\n")
+		batches.write(t, "data/a", "one")
+		cli.shell(("touch -d '1 hour ago' %s/train.sh"):format(t.dir))
+		cli.write(t.dir .. "/thhost.ini", cli.read(t.dir .. "/thhost.ini")
+			.. "[record]\ndigest_limit_mb = 0\n[stage tiny]\ndataset_path = data/{dataset}\n")
+		assert.equal("a done", run(0, "--needed"))
+		assert.is_nil(t:info("tiny_a").training_history[1].dataset_digest)
+		assert.equal("a skipped", run(0, "--needed"))
+	end)
+
 	it("with --needed knows the commit of the code", function()
 		tree(TINY .. "[job a]\ndataset = a\nbase_model = m\n")
 		local git = "cd " .. t.dir .. " && git -c user.name=n -c user.email=e "
