@@ -91,8 +91,8 @@ const char *conf_stage(const struct conf *conf, const char *stage, const char *d
 char *conf_dataset_path(const struct conf *conf, const char *stage, const char *dataset);
 
 /*
- * All free keys of those sections (not command, base_model, model_name, dataset_path) as parallel vectors, for
- * the plugin's raw.config.
+ * All free keys of those sections (not command, base_model, model_name, dataset_path) as parallel
+ * vectors, for the plugin's raw.config.
  */
 void conf_stage_all(const struct conf *conf, const char *stage, const char *dataset,
 		    struct strv *keys, struct strv *values);
