@@ -15,9 +15,13 @@
 #define GAP_ACROSS ((size_t)14)
 #define MARGIN ((size_t)12)
 
-/* What goes into a box of that width at the sizes of the style sheet. */
-#define NAME_COLUMNS 29
-#define LINE_COLUMNS 36
+#define ROUND ((size_t)14) /* corners of what is no model: as far as its text lets them */
+
+/* What goes into a box of that width at the sizes of the style sheet, in the widest font that is usual.
+ * Wider letters are cut off at the edge. */
+#define PADDING ((size_t)10)
+#define NAME_COLUMNS 27
+#define LINE_COLUMNS 33
 
 /* More layers than fit on a wide screen: these go down the page, if the drawing is narrow enough. */
 #define LAYERS_ACROSS 8
@@ -107,23 +111,23 @@ static void add_edge(const struct drawing *d, const struct lineage_edge *edge)
 
 /* ---- boxes ---- */
 
-static void add_line(const struct drawing *d, size_t node, size_t down, const char *class,
-		     const char *text, int columns)
+static void add_line(const struct drawing *d, size_t down, const char *class, const char *text,
+		     int columns)
 {
 	struct str safe = STR_INIT;
 	char *cut;
 
 	add_safe(&safe, text);
 	cut = display_cut(safe.buf, columns);
-	str_addf(d->out, "<text class=\"%s\" x=\"%zu\" y=\"%zu\">", class, left_of(d, node) + 10,
-		 top_of(d, node) + down);
+	str_addf(d->out, "<text class=\"%s\" x=\"0\" y=\"%zu\">", class, down);
 	lineage_add_html(d->out, cut);
 	str_adds(d->out, "</text>");
 	free(cut);
 	str_release(&safe);
 }
 
-/* Its last component, what is before it, and what is worth a word. */
+/* Its last component, what is before it, and what is worth a word. In a drawing of its own, which ends
+ * where the box does. */
 static void add_text(const struct drawing *d, size_t node)
 {
 	const char *name = d->page->pedigree->nodes[node].name;
@@ -132,9 +136,12 @@ static void add_text(const struct drawing *d, size_t node)
 	struct str label = STR_INIT;
 
 	lineage_add_label(d->page, node, &label);
-	add_line(d, node, 18, "name", base, NAME_COLUMNS);
-	add_line(d, node, 33, "dir", dir, LINE_COLUMNS);
-	add_line(d, node, 47, "label", label.buf, LINE_COLUMNS);
+	str_addf(d->out, "<svg x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%zu\">",
+		 left_of(d, node) + PADDING, top_of(d, node), BOX_WIDTH - PADDING, BOX_HEIGHT);
+	add_line(d, 18, "name", base, NAME_COLUMNS);
+	add_line(d, 33, "dir", dir, LINE_COLUMNS);
+	add_line(d, 47, "label", label.buf, LINE_COLUMNS);
+	str_adds(d->out, "</svg>");
 	str_release(&label);
 	free(dir);
 }
@@ -151,8 +158,7 @@ static void add_box(const struct drawing *d, size_t node)
 	str_addf(d->out,
 		 "</title><rect x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%zu\" rx=\"%zu\"/>",
 		 left_of(d, node), top_of(d, node), BOX_WIDTH, BOX_HEIGHT,
-		 n->kind == PEDIGREE_OUTSIDE || n->kind == PEDIGREE_DATASET ? BOX_HEIGHT / 2
-									    : (size_t)5);
+		 n->kind == PEDIGREE_OUTSIDE || n->kind == PEDIGREE_DATASET ? ROUND : (size_t)5);
 	add_text(d, node);
 	str_adds(d->out, "</g></a>\n");
 }

@@ -229,8 +229,13 @@ function M.html(page)
 	local ways, link, wants_title = {}, nil, false
 	drawn.boxes = {}
 	walk(page, function(name, attributes, text)
-		if name == "svg" then
+		if name == "svg" and not link then
 			drawn.width, drawn.height = tonumber(attributes.width), tonumber(attributes.height)
+		elseif name == "svg" then -- what its words are cut off at
+			drawn.boxes[link].words = { x = tonumber(attributes.x), y = tonumber(attributes.y),
+				width = tonumber(attributes.width), height = tonumber(attributes.height) }
+		elseif name == "text" then
+			assert(drawn.boxes[link].words, "words that nothing cuts off")
 		elseif name == "a" then
 			link = attributes.href
 			assert(link:match("^#n%d+$"), link)
@@ -259,11 +264,17 @@ function M.html(page)
 	return drawn
 end
 
---- No box lies over another one or out of the drawing.
+local function holds(outer, inner)
+	return inner.x >= outer.x and inner.y >= outer.y and inner.x + inner.width <= outer.x + outer.width
+		and inner.y + inner.height <= outer.y + outer.height
+end
+
+--- No box lies over another one or out of the drawing, and no words go on beyond their box.
 function M.check_boxes(drawn)
+	local all = { x = 0, y = 0, width = drawn.width, height = drawn.height }
 	for id, box in pairs(drawn.boxes) do
-		assert(box.x >= 0 and box.y >= 0 and box.x + box.width <= drawn.width
-			and box.y + box.height <= drawn.height, id .. " is outside")
+		assert(holds(all, box), id .. " is outside")
+		assert(holds(box, box.words), id .. " has words beyond it")
 		for other_id, other in pairs(drawn.boxes) do
 			assert(id == other_id or box.x + box.width <= other.x or other.x + other.width <= box.x
 				or box.y + box.height <= other.y or other.y + other.height <= box.y,
