@@ -328,6 +328,7 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	    add_json(entry, "git", context->git, err) < 0 ||
 	    add_json(entry, "environment", context->environment, err) < 0 ||
 	    add_json(entry, "usage", context->usage, err) < 0 ||
+	    add_json(entry, "attempts", context->attempts, err) < 0 ||
 	    add_json(entry, "command", context->command, err) < 0 ||
 	    add_sources(entry, draft, err) < 0 || add_raw(entry, draft, session, err) < 0 ||
 	    add_taken(entry, draft, err) < 0 ||

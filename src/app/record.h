@@ -58,6 +58,7 @@ struct run_context {
 	const char *command;	    /* JSON array text, masked */
 	const char *dataset_digest; /* JSON string */
 	const char *usage;	    /* JSON object: wall and CPU time, peak memory */
+	const char *attempts;	    /* JSON array: all of them, where there were several */
 };
 
 struct draft {

@@ -5,6 +5,7 @@
 #include "app/record.h"
 #include "app/run_kept.h"
 #include "app/spooled.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "sys/path.h"
 
@@ -104,7 +105,7 @@ static void values_of(const struct run *run, const struct history *history, stru
 	values->stage = xstrdup_or_null(run->stage);
 	values->dataset = xstrdup_or_null(run->dataset);
 	values->into = xstrdup(history->dir.ref);
-	values->start_time = xstrdup_or_null(run->start_time);
+	values->start_time = run_first_start(run);
 	values->end_time = xstrdup_or_null(run->end_time);
 	values->base_model = xstrdup_or_null(run->base_model);
 	values->init_from = xstrdup_or_null(run->init_from);
@@ -140,6 +141,7 @@ static int record_again(struct session *session, const struct run *run, struct d
 	struct record_outcome outcome = { .entry = STR_INIT, .spooled = STR_INIT };
 	struct str command = STR_INIT;
 	char *usage = usage_of(run);
+	char *attempts = run_attempts_text(run);
 	int result;
 
 	print_command(run, &command);
@@ -151,12 +153,14 @@ static int record_again(struct session *session, const struct run *run, struct d
 		draft->context.git = run->git;
 		draft->context.environment = run->environment;
 		draft->context.usage = usage;
+		draft->context.attempts = attempts;
 		draft->context.command = command.buf;
 		result = draft_commit(draft, session, SPOOL_DAMAGE, &outcome, err);
 		str_sets(entry, outcome.entry.buf);
 	}
 	record_outcome_release(&outcome);
 	str_release(&command);
+	free(attempts);
 	free(usage);
 	return result;
 }
@@ -188,13 +192,23 @@ static void ask_again(struct repair *repair, const struct history *history, stru
 	free(path);
 }
 
+/* An older run may have begun again since, when its job was restarted. */
+static bool began_again_after(const struct run *other, const struct run *run)
+{
+	double seconds;
+
+	return other->earlier_attempts && other->start_time && run->start_time &&
+	       clock_between(run->start_time, other->start_time, &seconds) == 0 && seconds > 0;
+}
+
 /* Did a later run start in this directory? Then its files are what a plugin would read. */
 static bool was_followed(const struct history *history, const struct run *run)
 {
 	for (size_t i = 0; i < history->runs.n; i++) {
 		const struct run *other = &history->runs.v[i];
 
-		if (strcmp(other->run_id, run->run_id) > 0 && other->child_pid)
+		if (other != run && other->child_pid &&
+		    (strcmp(other->run_id, run->run_id) > 0 || began_again_after(other, run)))
 			return true;
 	}
 	return false;

@@ -7,6 +7,7 @@
 #include "app/run_command.h"
 #include "app/run_intent.h"
 #include "app/run_kept.h"
+#include "app/run_requeue.h"
 #include "app/watch.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ struct live {
 	struct capture_job job;
 	struct capture_texts texts;
 	char *usage;
+	char *attempts;
 	const struct run_options *options;
 	struct journal_room room;
 	char *end_time;	    /* where it will stand: see on_end() */
@@ -243,7 +245,9 @@ static void take_end(struct run *run, const struct proc_outcome *child)
 		run->signal = WTERMSIG(child->status);
 	else
 		run->exit_code = WEXITSTATUS(child->status);
-	if (ended_well(child))
+	if (run_was_put_off(run, child))
+		run->state = RUN_INTERRUPTED;
+	else if (ended_well(child))
 		run->state = RUN_COMPLETED;
 	else
 		run->state = was_interrupted(child) ? RUN_INTERRUPTED : RUN_FAILED;
@@ -311,7 +315,7 @@ static void set_known_values(struct run_report *report)
 	struct values *values = report->draft.values;
 
 	if (!values->start_time)
-		values->start_time = xstrdup(report->run.start_time);
+		values->start_time = run_first_start(&report->run);
 	if (!values->end_time)
 		values->end_time = xstrdup(report->run.end_time);
 }
@@ -334,6 +338,7 @@ static int make_entry(struct live *live, struct err *err)
 	take_capture(live); /* git and the driver have answered while the plugin read */
 	set_known_values(report);
 	live->usage = run_usage_text(&report->child);
+	live->attempts = run_attempts_text(&report->run);
 	outcome = draft->result.outcome;
 	draft->additive = true;
 	draft->context = (struct run_context){
@@ -346,6 +351,7 @@ static int make_entry(struct live *live, struct err *err)
 		.command = live->texts.command.buf,
 		.usage = live->usage,
 		.dataset_digest = live->texts.dataset.buf,
+		.attempts = live->attempts,
 	};
 	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
 }
@@ -506,6 +512,8 @@ static int open_files(struct run_report *report, const struct conf *conf, struct
 			str_release(&name);
 			return -1;
 		}
+		if (report->run.earlier_attempts)
+			run_mark_log(files->log_fd, &report->run);
 	}
 	files->events_fd = journal_open_events(dirfd, report->run.run_id, &name, err);
 	if (files->events_fd >= 0)
@@ -529,6 +537,14 @@ static bool shows_progress(const struct run_options *options, const struct conf 
 	       strcmp(conf_get(conf, "run.progress"), "no") != 0;
 }
 
+static int begin(const struct run_report *report, struct err *err)
+{
+	int dirfd = report->draft.dir.fd;
+
+	return report->run.earlier_attempts ? journal_begin_again(dirfd, &report->run, err)
+					    : journal_begin(dirfd, &report->run, err);
+}
+
 static int run_in_directory(struct session *session, const struct run_options *options,
 			    struct run_report *report, struct err *err)
 {
@@ -545,13 +561,15 @@ static int run_in_directory(struct session *session, const struct run_options *o
 	bool has_begun;
 	int result = -1;
 
-	has_begun = journal_begin(report->draft.dir.fd, &report->run, err) == 0;
+	has_begun = begin(report, err) == 0;
 	if (!has_begun || open_files(report, &session->conf, &files, err) < 0)
 		goto out;
 	run_environment(&report->draft, report->run.run_id, files.events_path, is_piped(session),
 			&env, &report->env_added);
 	watch_begin(&live.watch, &report->draft.plan, &session->plugins.limits, files.events_fd,
 		    label, !shows_progress(options, &session->conf));
+	if (report->run.earlier_attempts)
+		live.watch.events.offset = run_mark_events(files.events_fd);
 	begin_capture(&live);
 	result = supervise(&live, files.log_fd, &env, err);
 	if (result == 0)
@@ -568,6 +586,7 @@ out:
 	journal_room_release(&live.room);
 	free(live.end_time);
 	free(live.usage);
+	free(live.attempts);
 	free(label);
 	return result;
 }
@@ -620,6 +639,31 @@ static int open_run(struct session *session, const struct run_options *options,
 	return run_command(draft, session, options->argv, options->fill, &report->argv, err);
 }
 
+/* What Slurm had begun before, if anything; 1: it had ended well, and there is nothing to run. */
+static int take_up_former(struct run_report *report, struct session *session, const char *run_id,
+			  struct err *err)
+{
+	struct run former;
+	enum former found;
+
+	if (!run_is_restarted(&report->run))
+		return 0;
+	if (run_find_former(&report->run, run_id, &report->draft.dir, &former, &found, err) < 0)
+		return -1;
+	if (found == FORMER_NONE)
+		return 0;
+	if (found == FORMER_OVER && run_id) {
+		run_conclude_former(report, session, &former);
+		return 1;
+	}
+	if (found == FORMER_LEFT)
+		run_take_up(&report->run, &former);
+	else
+		run_settle_former(report, session, &former);
+	run_release(&former);
+	return 0;
+}
+
 int run_training(struct session *session, const struct run_options *options,
 		 struct run_report *report, struct err *err)
 {
@@ -637,11 +681,14 @@ int run_training(struct session *session, const struct run_options *options,
 	if (!run_is_recorder())
 		return run_unrecorded(report, err);
 	if (run_describe(report, &session->conf, options->run_id, err) < 0 ||
-	    run_lock_directory(&report->draft, &lock, err) < 0)
+	    run_lock_directory(&report->draft, run_is_restarted(&report->run) ? -1 : 0, &lock,
+			       err) < 0)
 		return -1;
 	result = run_refuse_beside_orphan(&report->draft, err);
 	if (result == 0)
+		result = take_up_former(report, session, options->run_id, err);
+	if (result == 0)
 		result = run_in_directory(session, options, report, err);
 	lock_release(&lock);
-	return result;
+	return result < 0 ? -1 : 0;
 }

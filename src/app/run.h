@@ -6,6 +6,9 @@
  * it left and one entry is appended. Whatever goes wrong with recording, the
  * training's own outcome is not changed, and nothing is lost: the entry is
  * spooled, or the run stays in the journal with the reason.
+ *
+ * A job that Slurm has put back into the queue goes on with the run that it had begun, as its next
+ * attempt, and makes one entry of all (run_requeue.h).
  */
 #ifndef APP_RUN_H
 #define APP_RUN_H
@@ -31,6 +34,7 @@ struct run_report {
 	struct run run;
 	struct record_outcome outcome;
 	bool is_recorded;      /* the entry is in the record */
+	bool was_over;	       /* a job that Slurm restarted: this run had ended well, nothing was run */
 	bool is_wanted;	       /* a record was to be made of this run */
 	struct err trouble;    /* why it is not there; ERR_NONE: all is well */
 	struct strv argv;      /* what was run */

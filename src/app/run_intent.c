@@ -3,6 +3,7 @@
 #include "app/run_intent.h"
 
 #include "app/run_kept.h"
+#include "app/run_requeue.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "capture/secrets.h"
@@ -44,7 +45,6 @@ int run_describe(struct run_report *report, const struct conf *conf, const char 
 {
 	const struct draft *draft = &report->draft;
 	struct run *run = &report->run;
-	const char *slurm = getenv("SLURM_JOB_ID");
 	struct strv mask = STRV_INIT;
 	char now[CLOCK_TEXT_SIZE];
 
@@ -60,7 +60,7 @@ int run_describe(struct run_report *report, const struct conf *conf, const char 
 	run->parents = xstrdup_or_null(draft->parents);
 	run->said = run_said_text(draft->values);
 	run->init_from = xstrdup_or_null(draft->values->init_from);
-	run->job_id = slurm && *slurm ? xstrf("slurm:%s", slurm) : NULL;
+	run_describe_job(run);
 	describe_process(run);
 	conf_list(conf, "record.mask", &mask);
 	secrets_mask_argv(report->argv.v, &mask, &run->command);
@@ -86,7 +86,8 @@ int run_refuse_beside_orphan(const struct draft *draft, struct err *err)
 	return result;
 }
 
-int run_lock_directory(const struct draft *draft, struct lock *lock, struct err *err)
+int run_lock_directory(const struct draft *draft, int timeout_ms, struct lock *lock,
+		       struct err *err)
 {
 	int fd;
 	int result;
@@ -96,7 +97,7 @@ int run_lock_directory(const struct draft *draft, struct lock *lock, struct err 
 	fd = path_open_beneath(draft->dir.fd, ".thhost", O_RDONLY | O_DIRECTORY, err);
 	if (fd < 0)
 		return -1;
-	result = lock_acquire(lock, fd, RUN_LOCK, draft->dir.ref, 0, err);
+	result = lock_acquire(lock, fd, RUN_LOCK, draft->dir.ref, timeout_ms, err);
 	close(fd);
 	if (result < 0 && err->code == ERR_BUSY)
 		err_prefix(err, "another run is going on");

@@ -150,6 +150,8 @@ static void say_failed(const struct run_report *report)
 		str_addf(&text, " (signal %d, SIG%s)", run->signal, sigabbrev_np(run->signal));
 	else if (run->exit_code > 0)
 		str_addf(&text, " (exit status %d)", run->exit_code);
+	if (run->state == RUN_INTERRUPTED && run->exit_code == 0)
+		str_adds(&text, " (Slurm told the job to end)");
 	if (run->last_step >= 0)
 		str_addf(&text, ", last step %lld", (long long)run->last_step);
 	if (run->trouble)
@@ -159,17 +161,29 @@ static void say_failed(const struct run_report *report)
 	str_release(&text);
 }
 
+/* A job that Slurm has restarted, although its training had ended well. */
+static void say_over(const struct run_report *report)
+{
+	if (log_level() != LOG_QUIET)
+		log_plain("nothing to run: run %.13s of %s had ended well before its job was "
+			  "restarted, and is %s",
+			  report->run.run_id, report->draft.dir.ref,
+			  run_state_word(report->run.state));
+}
+
 static void say(const struct cli *cli, const struct run_report *report, bool strict)
 {
 	for (size_t i = 0; i < report->draft.result.warnings.n; i++)
 		log_warn("%s", report->draft.result.warnings.v[i]);
 	for (size_t i = 0; i < report->outcome.warnings.n; i++)
 		log_warn("%s", report->outcome.warnings.v[i]);
-	if (report->is_recorded)
+	if (report->was_over)
+		say_over(report);
+	if (report->is_recorded && !report->was_over)
 		say_recorded(cli, report);
-	else if (report->is_wanted)
+	else if (report->is_wanted && !report->is_recorded)
 		command_report(&report->trouble, strict ? 125 : 0, cli->json);
-	else if (proc_shell_status(&report->child) != 0)
+	else if (proc_shell_status(&report->child) != 0 || report->run.state == RUN_INTERRUPTED)
 		say_failed(report);
 }
 

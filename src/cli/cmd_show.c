@@ -79,6 +79,24 @@ static void time_cells(struct table *t, const struct info *info, size_t entry)
 	free(start);
 }
 
+/* "inherited from hrds", "3 attempts (2 interrupted)", or nothing; fresh memory. */
+static char *note_of(const struct info *info, size_t entry)
+{
+	char *from = info_entry_string(info, entry, "inherited_from");
+	size_t interrupted;
+	size_t attempts = entry_attempts(&info->doc, entry, &interrupted);
+	struct str note = STR_INIT;
+
+	if (from)
+		str_addf(&note, "inherited from %s", from);
+	if (attempts > 1)
+		str_addf(&note, "%s%zu attempts", from ? ", " : "", attempts);
+	if (attempts > 1 && interrupted)
+		str_addf(&note, " (%zu interrupted)", interrupted);
+	free(from);
+	return note.len ? str_detach(&note) : xstrdup("");
+}
+
 static void entry_row(struct table *t, const struct info *info, size_t entry, size_t number,
 		      const struct strv *metrics)
 {
@@ -86,8 +104,7 @@ static void entry_row(struct table *t, const struct info *info, size_t entry, si
 	size_t values = info_entry_member(info, entry, "metrics");
 	size_t params = info_entry_member(info, entry, "hyperparams");
 	char *dataset = info_entry_string(info, entry, "dataset");
-	char *from = info_entry_string(info, entry, "inherited_from");
-	char *note = from ? xstrf("inherited from %s", from) : xstrdup("");
+	char *note = note_of(info, entry);
 	struct str count = STR_INIT;
 
 	table_row(t);
@@ -105,7 +122,6 @@ static void entry_row(struct table *t, const struct info *info, size_t entry, si
 	table_cell(t, TONE_DIM, note);
 	str_release(&count);
 	free(dataset);
-	free(from);
 	free(note);
 }
 
@@ -199,6 +215,8 @@ static void add_run(const struct run *run, struct str *out)
 	add_tone(out, tone, run_state_word(run->state));
 	str_adds(out, "  ");
 	add_safe(out, run->dataset ? run->dataset : "?");
+	if (run->earlier_attempts)
+		str_addf(out, "  attempt %zu", run_count_attempts(run));
 	if (run->last_step >= 0) {
 		str_adds(out, "  last step ");
 		add_count(out, run->last_step);

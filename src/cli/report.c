@@ -61,6 +61,15 @@ static void add_took(struct str *out, const struct json *doc)
 	}
 }
 
+static void add_attempts(struct str *out, const struct json *doc)
+{
+	size_t interrupted;
+	size_t n = entry_attempts(doc, 0, &interrupted);
+
+	if (n > 1)
+		str_addf(out, " in %zu attempts", n);
+}
+
 static void add_origin(struct str *out, const struct draft *draft, const struct json *doc)
 {
 	size_t git = json_member(doc, 0, "git");
@@ -105,6 +114,7 @@ void report_recorded(const struct draft *draft, const struct record_outcome *out
 		add_count(out, steps);
 		str_adds(out, steps == 1 ? " step" : " steps");
 		add_took(out, &doc);
+		add_attempts(out, &doc);
 		add_numbers(out, &doc, json_member(&doc, 0, "metrics"));
 		add_params(out, &doc, json_member(&doc, 0, "hyperparams"));
 		str_addch(out, '\n');

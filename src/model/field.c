@@ -356,6 +356,22 @@ static void read_duration(const struct subject *subject, struct value *out)
 		set_seconds(out, seconds);
 }
 
+static void read_attempts(const struct subject *subject, struct value *out)
+{
+	size_t earlier;
+	size_t interrupted;
+	size_t n;
+
+	if (!is_entry_there(subject))
+		return;
+	n = entry_attempts(subject->doc, subject->entry, &interrupted);
+	earlier = json_member(subject->doc, subject->entry, "earlier_attempts");
+	for (size_t i = json_first(subject->doc, earlier); i != JSON_NONE;
+	     i = json_next(subject->doc, earlier, i))
+		n++;
+	set_integer(out, (int64_t)n);
+}
+
 /* What has a name of its own: 1 and the value, or 0. */
 static int read_special(const struct subject *subject, const char *name, struct value *out)
 {
@@ -387,6 +403,8 @@ static int read_special(const struct subject *subject, const char *name, struct 
 		read_strategy(subject, out);
 	else if (strcmp(name, "duration") == 0)
 		read_duration(subject, out);
+	else if (strcmp(name, "attempts") == 0)
+		read_attempts(subject, out);
 	else if (strcmp(name, "datasets") == 0)
 		read_datasets(subject, out);
 	else if (strcmp(name, "trainings") == 0 && subject->info)

@@ -255,19 +255,64 @@ size_t history_outside(const struct history *history)
 	return n;
 }
 
-double entry_seconds(const struct json *doc, size_t entry)
+/* Measured, where 'measured' has a wall_s, or from the times of 'object'; negative: not told. */
+static double seconds_of(const struct json *doc, size_t object, size_t measured)
 {
-	size_t usage = json_member(doc, entry, "usage");
-	char *start = json_string_copy(doc, json_member(doc, entry, "start_time"));
-	char *end = json_string_copy(doc, json_member(doc, entry, "end_time"));
+	char *start = json_string_copy(doc, json_member(doc, object, "start_time"));
+	char *end = json_string_copy(doc, json_member(doc, object, "end_time"));
 	double seconds = -1;
 
-	if (json_real(doc, json_member(doc, usage, "wall_s"), &seconds) < 0 &&
+	if (json_real(doc, json_member(doc, measured, "wall_s"), &seconds) < 0 &&
 	    (!start || !end || clock_between(start, end, &seconds) < 0))
 		seconds = -1;
 	free(start);
 	free(end);
 	return seconds;
+}
+
+/* What attempts took together; negative where none of them tells. */
+static double attempts_seconds(const struct json *doc, size_t attempts)
+{
+	double sum = -1;
+
+	for (size_t i = json_first(doc, attempts); i != JSON_NONE; i = json_next(doc, attempts, i)) {
+		double seconds = json_is(doc, i, JSON_OBJECT) ? seconds_of(doc, i, i) : -1;
+
+		if (seconds >= 0)
+			sum = sum < 0 ? seconds : sum + seconds;
+	}
+	return sum;
+}
+
+/* An entry's attempts are all that there were, its own times and usage go beyond or fall short; those of
+ * a run in the journal are what came before it. */
+double entry_seconds(const struct json *doc, size_t entry)
+{
+	size_t attempts = json_member(doc, entry, "attempts");
+	size_t earlier = json_member(doc, entry, "earlier_attempts");
+	double before = json_is(doc, earlier, JSON_ARRAY) ? attempts_seconds(doc, earlier) : -1;
+	double seconds = json_is(doc, attempts, JSON_ARRAY) ? attempts_seconds(doc, attempts) : -1;
+
+	if (seconds < 0)
+		seconds = seconds_of(doc, entry, json_member(doc, entry, "usage"));
+	if (before < 0)
+		return seconds;
+	return seconds < 0 ? before : before + seconds;
+}
+
+size_t entry_attempts(const struct json *doc, size_t entry, size_t *n_interrupted)
+{
+	size_t attempts = json_member(doc, entry, "attempts");
+	size_t n = 0;
+
+	*n_interrupted = 0;
+	if (!json_is(doc, attempts, JSON_ARRAY))
+		return 1;
+	for (size_t i = json_first(doc, attempts); i != JSON_NONE;
+	     i = json_next(doc, attempts, i), n++)
+		*n_interrupted +=
+			json_string_is(doc, json_member(doc, i, "outcome"), "interrupted");
+	return n ? n : 1;
 }
 
 char *info_strategy_to(const struct info *info, size_t last)

@@ -88,9 +88,15 @@ bool run_is_outside(const struct run *run);
 /* How many of its runs are, and how many entries wait. */
 size_t history_outside(const struct history *history);
 
-/* How long the training of entry token 'entry' took, in seconds: measured by us, else from its times;
- * negative if that cannot be told. */
+/*
+ * How long the training of entry token 'entry' took, in seconds: measured by us, else from its times;
+ * negative if that cannot be told. Where it was begun more than once, its attempts together: the time
+ * in the queue between them is not training time.
+ */
 double entry_seconds(const struct json *doc, size_t entry);
+
+/* How many attempts it took, 1 or more, and how many of them were interrupted. */
+size_t entry_attempts(const struct json *doc, size_t entry, size_t *n_interrupted);
 
 /* "microsoft/layoutxlm-base > hrds:10000 > hrdh:5000", fresh memory. */
 char *history_strategy(const struct history *history);

@@ -14,9 +14,9 @@ static const char *const design_keys[] = {
 static const char *const extra_keys[] = {
 	"run_id",      "status",	 "base_model",	    "final_checkpoint", "best",
 	"parents",     "inherited_from", "raw_hyperparams", "nonfinite",	"git",
-	"environment", "usage",		 "command",	    "plugin",		"taken_from",
-	"sources",     "evidence",	 "planned",	    "dataset_digest",	"tags",
-	"notes",
+	"environment", "usage",		 "attempts",	    "command",		"plugin",
+	"taken_from",  "sources",	 "evidence",	    "planned",		"dataset_digest",
+	"tags",	       "notes",
 };
 
 static bool is_one_of(const char *key, const char *const *keys, size_t n)

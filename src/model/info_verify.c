@@ -180,6 +180,41 @@ static void check_order_of_times(struct checker *c, const size_t *values)
 	free(end);
 }
 
+static void check_attempt(struct checker *c, size_t attempt, const char *path)
+{
+	static const char *const times[] = { "start_time", "end_time" };
+
+	checker_check_type(c, WARNING, attempt, attempt, xstrdup(path), "an object", true);
+	if (!json_is(c->doc, attempt, JSON_OBJECT))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		size_t value = json_member(c->doc, attempt, times[i]);
+
+		checker_check_type(c, WARNING, attempt, value, xstrf("%s.%s", path, times[i]),
+				   "a string", true);
+		check_time(c, value, xstrf("%s.%s", path, times[i]));
+	}
+	checker_check_type(c, WARNING, attempt, json_member(c->doc, attempt, "outcome"),
+			   xstrf("%s.outcome", path), "a string", true);
+}
+
+static void check_attempts(struct checker *c, size_t attempts)
+{
+	size_t position = 0;
+
+	if (!json_is(c->doc, attempts, JSON_ARRAY))
+		return;
+	for (size_t i = json_first(c->doc, attempts); i != JSON_NONE;
+	     i = json_next(c->doc, attempts, i)) {
+		char *inner = xstrf("attempts[%zu]", position++);
+		char *path = checker_entry_path(c, inner);
+
+		check_attempt(c, i, path);
+		free(path);
+		free(inner);
+	}
+}
+
 void checker_look_into_entry(struct checker *c, size_t entry)
 {
 	static const struct {
@@ -191,7 +226,7 @@ void checker_look_into_entry(struct checker *c, size_t entry)
 		{ "parents", "an array" },	  { "tags", "an array" },
 		{ "notes", "a string" },	  { "raw_hyperparams", "an object" },
 		{ "best", "an object" },	  { "evidence", "an object" },
-		{ "taken_from", "an object" },
+		{ "taken_from", "an object" },	  { "attempts", "an array" },
 	};
 	const size_t *values = c->entry;
 	char *prefix = checker_entry_path(c, NULL);
@@ -207,6 +242,7 @@ void checker_look_into_entry(struct checker *c, size_t entry)
 		checker_check_type(c, WARNING, entry, json_member(c->doc, entry, unusual[i].name),
 				   checker_entry_path(c, unusual[i].name), unusual[i].wanted,
 				   false);
+	check_attempts(c, json_member(c->doc, entry, "attempts"));
 	check_inside(c, entry, prefix);
 	free(prefix);
 }

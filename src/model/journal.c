@@ -147,9 +147,9 @@ static int write_into_journal(int stage_dirfd, const struct run *run,
 	return result < 0 ? err_prefix(err, "cannot write the journal of run %s", run->run_id) : 0;
 }
 
-int journal_begin(int stage_dirfd, const struct run *run, struct err *err)
+static int begin(int stage_dirfd, const struct run *run, bool must_be_new, struct err *err)
 {
-	const struct file_replace_options options = { .must_be_new = true };
+	const struct file_replace_options options = { .must_be_new = must_be_new };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		int fd = journal_open_part(stage_dirfd, parts[i], true, err);
@@ -159,6 +159,16 @@ int journal_begin(int stage_dirfd, const struct run *run, struct err *err)
 		close(fd);
 	}
 	return write_into_journal(stage_dirfd, run, &options, err);
+}
+
+int journal_begin(int stage_dirfd, const struct run *run, struct err *err)
+{
+	return begin(stage_dirfd, run, true, err);
+}
+
+int journal_begin_again(int stage_dirfd, const struct run *run, struct err *err)
+{
+	return begin(stage_dirfd, run, false, err);
 }
 
 int journal_update(int stage_dirfd, const struct run *run, struct err *err)
@@ -452,14 +462,20 @@ static time_t last_sign(int stage_dirfd, const struct run *run, const struct fil
 	return (time_t)(version->mtime_ns / 1000000000);
 }
 
-time_t run_last_sign(int stage_dirfd, const struct run *run)
+static void look_at_file(int stage_dirfd, const struct run *run, struct file_version *version)
 {
-	struct file_version version = { .exists = false };
 	struct err ignored = ERR_INIT;
 	char *name = xstrf(JOURNAL_DIR "/runs/%s.json", run->run_id);
 
-	file_version(stage_dirfd, name, &version, &ignored);
+	file_version(stage_dirfd, name, version, &ignored);
 	free(name);
+}
+
+time_t run_last_sign(int stage_dirfd, const struct run *run)
+{
+	struct file_version version = { .exists = false };
+
+	look_at_file(stage_dirfd, run, &version);
 	return last_sign(stage_dirfd, run, &version);
 }
 
@@ -479,6 +495,14 @@ static void mark_gone(int stage_dirfd, struct run *run, const struct file_versio
 		run->wall_ms = (int64_t)(seconds * 1000);
 	if (!run->trouble)
 		run->trouble = xstrdup(ended_well ? GONE_BEFORE_RECORD : GONE);
+}
+
+void run_mark_gone(int stage_dirfd, struct run *run)
+{
+	struct file_version version = { .exists = false };
+
+	look_at_file(stage_dirfd, run, &version);
+	mark_gone(stage_dirfd, run, &version);
 }
 
 /*

@@ -15,7 +15,8 @@
  * journal_update() when all is done. A run whose process is gone is closed by
  * journal_close_dead(), which whoever reads the journal calls: as "unrecorded" if
  * its training is known to have ended well, else as "interrupted"; a run on
- * another host is never judged.
+ * another host is never judged. One that its scheduler has put back into the
+ * queue begins once more with journal_begin_again(): the same run, one attempt more.
  */
 #ifndef MODEL_JOURNAL_H
 #define MODEL_JOURNAL_H
@@ -50,6 +51,8 @@ struct run {
 	uint64_t child_start;
 	uint64_t pid_ns;  /* the namespace that both pids are of; 0: unknown */
 	char *job_id;	  /* "slurm:4711", or NULL */
+	int64_t restarts; /* how often that job had been put back into the queue when this began */
+	char *earlier_attempts; /* JSON array text, oldest first; NULL: this is the first */
 	char *start_time; /* ISO 8601 with offset */
 	char *end_time;	  /* NULL while it runs */
 	int64_t wall_ms;
@@ -82,6 +85,10 @@ void run_print(const struct run *run, struct str *out, int indent);
 /* Make .thhost and its parts, and write the intent, synced to the disk. */
 int journal_begin(int stage_dirfd, const struct run *run, struct err *err);
 int journal_update(int stage_dirfd, const struct run *run, struct err *err);
+
+/* The same for a run that is there: its attempts, run_fold_attempt() among them, are on the disk before
+ * the child starts again. */
+int journal_begin_again(int stage_dirfd, const struct run *run, struct err *err);
 
 /*
  * The write at the training's end: from then on there is something to lose, even if memory runs out
@@ -137,6 +144,25 @@ bool run_is_elsewhere(const struct run *run);
 
 /* When the run gave its last sign of life: its log, or else its own file, was written. 0: unknown. */
 time_t run_last_sign(int stage_dirfd, const struct run *run);
+
+/*
+ * As journal_close_dead() closes one, but in 'run' alone, and whatever host it was on: for who knows
+ * from elsewhere that it is over.
+ */
+void run_mark_gone(int stage_dirfd, struct run *run);
+
+/* Add 'former', an attempt at the same run that is over, and those before it to 'run'. */
+void run_fold_attempt(struct run *run, const struct run *former);
+
+/* All attempts of 'run', which ended well, as its entry has them: JSON array text in fresh memory, or
+ * NULL where there was only one. */
+char *run_attempts_text(const struct run *run);
+
+/* When the first attempt began. Fresh memory, or NULL. */
+char *run_first_start(const struct run *run);
+
+/* How many there are, this one included. */
+size_t run_count_attempts(const struct run *run);
 
 /* Does its training go on, on this host, for all that can be told? Its thhost may be gone. */
 bool run_goes_on(const struct run *run);

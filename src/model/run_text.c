@@ -39,7 +39,7 @@ static const struct member origins[] = { MEMBER(base_model), MEMBER(init_from), 
 					 MEMBER(trouble) };
 static const struct member values[] = { MEMBER(last_metrics), MEMBER(parents), MEMBER(git),
 					MEMBER(environment),  MEMBER(usage),   MEMBER(said),
-					MEMBER(entry) };
+					MEMBER(entry),	      MEMBER(earlier_attempts) };
 
 static char **string_at(struct run *run, const struct member *member)
 {
@@ -145,6 +145,8 @@ void run_print(const struct run *run, struct str *out, int indent)
 	print_command(run, &w);
 	for (size_t i = 0; i < ARRAY_SIZE(process_ids); i++)
 		print_int_or_null(&w, process_ids[i].key, number_of(run, &process_ids[i]), 0);
+	if (run->restarts)
+		jsonw_pair_int(&w, "restarts", run->restarts);
 	print_strings(run, times, ARRAY_SIZE(times), &w);
 	print_end(run, &w);
 	print_strings(run, origins, ARRAY_SIZE(origins), &w);
@@ -185,6 +187,7 @@ static void parse_numbers(const struct json *doc, struct run *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(process_ids); i++)
 		*number_at(out, &process_ids[i]) = parse_int(doc, process_ids[i].key, 0);
+	out->restarts = parse_int(doc, "restarts", 0);
 	out->wall_ms = parse_int(doc, "wall_ms", 0);
 	out->exit_code = (int)parse_int(doc, "exit_code", -1);
 	out->signal = (int)parse_int(doc, "signal", 0);

@@ -108,6 +108,7 @@ struct proc_outcome {
 	int log_errno;	    /* the log stopped there, with this */
 	bool log_truncated;
 	int forwarded_signal; /* the last one passed on, TSTP and CONT not counted; 0: none */
+	bool was_told_to_end; /* SIGTERM came while it ran, for us alone or for all of the job */
 	bool output_lost;     /* our own stdout or stderr went away (EPIPE) or refused (ENOSPC) */
 };
 

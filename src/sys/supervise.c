@@ -70,6 +70,7 @@ struct supervisor {
 	bool ended;
 	bool hurry; /* asked to end while only our slow reader keeps us */
 	bool in_slurm_step;
+	bool in_slurm_job;
 	bool stop_asked; /* by ^Z, and the child has not stopped yet */
 	int interrupts;	 /* Ctrl-C presses within the grace time of each other */
 	int64_t interrupted;
@@ -220,6 +221,14 @@ static void note_what_is_owed(struct channel *c)
 
 /* ---- signals ---- */
 
+/* Slurm signals one process after the other: the child may have ended of it before we have read ours. */
+static bool is_told_to_end(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+}
+
 static void reap(struct supervisor *v)
 {
 	struct proc_outcome *outcome = v->outcome;
@@ -233,6 +242,8 @@ static void reap(struct supervisor *v)
 	if (got == 0)
 		return;
 	v->ended = true;
+	if (v->in_slurm_job && is_told_to_end())
+		outcome->was_told_to_end = true;
 	outcome->wall_ms = clock_monotonic_ms() - v->started;
 	if (v->s->on_end)
 		v->s->on_end(v->s->arg);
@@ -340,6 +351,8 @@ static void handle_signal(struct supervisor *v, const struct signalfd_siginfo *i
 			count_interrupt(v);
 		break;
 	}
+	if (info->ssi_signo == SIGTERM && !v->ended && (pid_t)info->ssi_pid != v->pid)
+		v->outcome->was_told_to_end = true;
 	forward(v, info);
 	if (v->ended && info->ssi_signo != SIGUSR1 && info->ssi_signo != SIGUSR2)
 		v->hurry = true;
@@ -532,12 +545,14 @@ static void release(struct supervisor *v)
 int proc_supervise(const struct proc_supervision *s, struct proc_outcome *outcome, struct err *err)
 {
 	const char *slurm = getenv("SLURM_STEP_ID");
+	const char *job = getenv("SLURM_JOB_ID");
 	struct supervisor v = {
 		.s = s,
 		.outcome = outcome,
 		.channels = { { .from = -1, .to = -1 }, { .from = -1, .to = -1 } },
 		.extra_fd = s->on_extra ? s->extra_fd : -1,
 		.in_slurm_step = slurm && *slurm,
+		.in_slurm_job = job && *job,
 	};
 	int rc;
 
