@@ -639,31 +639,6 @@ static int open_run(struct session *session, const struct run_options *options,
 	return run_command(draft, session, options->argv, options->fill, &report->argv, err);
 }
 
-/* What Slurm had begun before, if anything; 1: it had ended well, and there is nothing to run. */
-static int take_up_former(struct run_report *report, struct session *session, const char *run_id,
-			  struct err *err)
-{
-	struct run former;
-	enum former found;
-
-	if (!run_is_restarted(&report->run))
-		return 0;
-	if (run_find_former(&report->run, run_id, &report->draft.dir, &former, &found, err) < 0)
-		return -1;
-	if (found == FORMER_NONE)
-		return 0;
-	if (found == FORMER_OVER && run_id) {
-		run_conclude_former(report, session, &former);
-		return 1;
-	}
-	if (found == FORMER_LEFT)
-		run_take_up(&report->run, &former);
-	else
-		run_settle_former(report, session, &former);
-	run_release(&former);
-	return 0;
-}
-
 int run_training(struct session *session, const struct run_options *options,
 		 struct run_report *report, struct err *err)
 {
@@ -686,7 +661,7 @@ int run_training(struct session *session, const struct run_options *options,
 		return -1;
 	result = run_refuse_beside_orphan(&report->draft, err);
 	if (result == 0)
-		result = take_up_former(report, session, options->run_id, err);
+		result = run_take_up_former(report, session, options->run_id, err);
 	if (result == 0)
 		result = run_in_directory(session, options, report, err);
 	lock_release(&lock);

@@ -33,9 +33,9 @@ struct run_report {
 	struct proc_outcome child;
 	struct run run;
 	struct record_outcome outcome;
-	bool is_recorded;      /* the entry is in the record */
-	bool was_over;	       /* a job that Slurm restarted: this run had ended well, nothing was run */
-	bool is_wanted;	       /* a record was to be made of this run */
+	bool is_recorded; /* the entry is in the record */
+	bool was_over;	  /* a job that Slurm restarted: this run had ended well, nothing was run */
+	bool is_wanted;	  /* a record was to be made of this run */
 	struct err trouble;    /* why it is not there; ERR_NONE: all is well */
 	struct strv argv;      /* what was run */
 	struct strv env_added; /* NAME=VALUE that the child got from us */

@@ -16,9 +16,9 @@ int run_describe(struct run_report *report, const struct conf *conf, const char 
 		 struct err *err);
 
 /*
- * ERR_BUSY names the other run. 'timeout_ms' as of lock_acquire(): 0 where another run means another
- * training; more in a restarted job, whose former node may be dead and its lock not given up yet: a file
- * server lets it go when the lease has ended.
+ * ERR_BUSY names the other run. 'timeout_ms' as of lock_acquire(): 0 where another run means
+ * another training; more in a restarted job, whose former node may be dead and its lock not given
+ * up yet: a file server lets it go when the lease has ended.
  */
 int run_lock_directory(const struct draft *draft, int timeout_ms, struct lock *lock,
 		       struct err *err);

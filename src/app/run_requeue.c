@@ -12,6 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum former {
+	FORMER_NONE, /* a run of its own begins */
+	FORMER_LEFT, /* it has not ended well: this is the next attempt at it */
+	FORMER_OVER, /* it has ended well */
+};
+
 /* ---- the job ---- */
 
 void run_describe_job(struct run *run)
@@ -126,8 +132,9 @@ static int close_former(const struct stage_dir *dir, struct run *former, struct 
 	return 0;
 }
 
-int run_find_former(const struct run *run, const char *given_id, const struct stage_dir *dir,
-		    struct run *former, enum former *found, struct err *err)
+/* 'former' is to be released unless it is FORMER_NONE. */
+static int find_former(const struct run *run, const char *given_id, const struct stage_dir *dir,
+		       struct run *former, enum former *found, struct err *err)
 {
 	struct run_list runs;
 	struct run *chosen;
@@ -148,7 +155,7 @@ int run_find_former(const struct run *run, const char *given_id, const struct st
 	return result;
 }
 
-void run_take_up(struct run *run, const struct run *former)
+static void take_up(struct run *run, const struct run *former)
 {
 	memcpy(run->run_id, former->run_id, sizeof(run->run_id));
 	run_fold_attempt(run, former);
@@ -199,8 +206,9 @@ static void repair_directory(const struct run_report *report, struct session *se
 	repair_release(&repair);
 }
 
-void run_settle_former(const struct run_report *report, struct session *session,
-		       const struct run *former)
+/* If its entry is not in the record, put it there, before a new run overwrites what it left. */
+static void settle(const struct run_report *report, struct session *session,
+		   const struct run *former)
 {
 	struct err err = ERR_INIT;
 
@@ -223,9 +231,10 @@ static void look_again(struct run_report *report)
 	report->run = fresh;
 }
 
-void run_conclude_former(struct run_report *report, struct session *session, struct run *former)
+/* 'report' becomes that of a former run that ended well, settled. Takes 'former'. */
+static void conclude(struct run_report *report, struct session *session, struct run *former)
 {
-	run_settle_former(report, session, former);
+	settle(report, session, former);
 	run_release(&report->run);
 	report->run = *former;
 	run_init(former);
@@ -242,4 +251,28 @@ void run_conclude_former(struct run_report *report, struct session *session, str
 		err_hint(&report->trouble, "mend the cause, then 'thhost repair %s'",
 			 report->draft.dir.ref);
 	}
+}
+
+int run_take_up_former(struct run_report *report, struct session *session, const char *run_id,
+		       struct err *err)
+{
+	struct run former;
+	enum former found;
+
+	if (!run_is_restarted(&report->run))
+		return 0;
+	if (find_former(&report->run, run_id, &report->draft.dir, &former, &found, err) < 0)
+		return -1;
+	if (found == FORMER_NONE)
+		return 0;
+	if (found == FORMER_OVER && run_id) {
+		conclude(report, session, &former);
+		return 1;
+	}
+	if (found == FORMER_LEFT)
+		take_up(&report->run, &former);
+	else
+		settle(report, session, &former);
+	run_release(&former);
+	return 0;
 }

@@ -174,8 +174,7 @@ static void status_row(struct table *t, const struct history *history,
 	table_cell(t, TONE_DIM, config ? config->status : "");
 	str_clear(&text);
 	if (run && run->earlier_attempts)
-		str_addf(&text, "attempt %zu%s", run_count_attempts(run),
-			 run->trouble ? ": " : "");
+		str_addf(&text, "attempt %zu%s", run_count_attempts(run), run->trouble ? ": " : "");
 	str_adds(&text, run && run->trouble ? run->trouble : "");
 	table_cell(t, TONE_PLAIN, text.buf);
 	str_release(&text);

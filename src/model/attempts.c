@@ -59,8 +59,8 @@ static char *print_all(const char *earlier, const struct run *run)
 	struct err ignored = ERR_INIT; /* the journal's text has been parsed before */
 
 	jsonw_array(&w);
-	if (earlier && json_parse(&doc, "attempts", earlier, strlen(earlier), JSON_STRICT,
-				  &ignored) == 0)
+	if (earlier &&
+	    json_parse(&doc, "attempts", earlier, strlen(earlier), JSON_STRICT, &ignored) == 0)
 		for (size_t i = json_first(&doc, 0); i != JSON_NONE; i = json_next(&doc, 0, i)) {
 			size_t len;
 			const char *raw = json_raw(&doc, i, &len);
@@ -88,10 +88,10 @@ static int parse_earlier(const struct run *run, struct json *doc)
 {
 	struct err ignored = ERR_INIT;
 
-	return run->earlier_attempts ? json_parse(doc, "attempts", run->earlier_attempts,
-						  strlen(run->earlier_attempts), JSON_STRICT,
-						  &ignored)
-				     : -1;
+	return run->earlier_attempts
+		       ? json_parse(doc, "attempts", run->earlier_attempts,
+				    strlen(run->earlier_attempts), JSON_STRICT, &ignored)
+		       : -1;
 }
 
 char *run_first_start(const struct run *run)

@@ -275,7 +275,8 @@ static double attempts_seconds(const struct json *doc, size_t attempts)
 {
 	double sum = -1;
 
-	for (size_t i = json_first(doc, attempts); i != JSON_NONE; i = json_next(doc, attempts, i)) {
+	for (size_t i = json_first(doc, attempts); i != JSON_NONE;
+	     i = json_next(doc, attempts, i)) {
 		double seconds = json_is(doc, i, JSON_OBJECT) ? seconds_of(doc, i, i) : -1;
 
 		if (seconds >= 0)
@@ -284,8 +285,8 @@ static double attempts_seconds(const struct json *doc, size_t attempts)
 	return sum;
 }
 
-/* An entry's attempts are all that there were, its own times and usage go beyond or fall short; those of
- * a run in the journal are what came before it. */
+/* An entry's attempts are all that there were, while its own times go beyond them and its usage falls
+ * short; those of a run in the journal are what came before it. */
 double entry_seconds(const struct json *doc, size_t entry)
 {
 	size_t attempts = json_member(doc, entry, "attempts");

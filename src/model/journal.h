@@ -53,8 +53,8 @@ struct run {
 	char *job_id;	  /* "slurm:4711", or NULL */
 	int64_t restarts; /* how often that job had been put back into the queue when this began */
 	char *earlier_attempts; /* JSON array text, oldest first; NULL: this is the first */
-	char *start_time; /* ISO 8601 with offset */
-	char *end_time;	  /* NULL while it runs */
+	char *start_time;	/* ISO 8601 with offset */
+	char *end_time;		/* NULL while it runs */
 	int64_t wall_ms;
 	int exit_code;	    /* -1: none */
 	int signal;	    /* 0: none */

@@ -37,8 +37,8 @@ static const struct member process_ids[] = {
 static const struct member times[] = { MEMBER(start_time), MEMBER(end_time) };
 static const struct member origins[] = { MEMBER(base_model), MEMBER(init_from), MEMBER(log),
 					 MEMBER(trouble) };
-static const struct member values[] = { MEMBER(last_metrics), MEMBER(parents), MEMBER(git),
-					MEMBER(environment),  MEMBER(usage),   MEMBER(said),
+static const struct member values[] = { MEMBER(last_metrics), MEMBER(parents),	       MEMBER(git),
+					MEMBER(environment),  MEMBER(usage),	       MEMBER(said),
 					MEMBER(entry),	      MEMBER(earlier_attempts) };
 
 static char **string_at(struct run *run, const struct member *member)

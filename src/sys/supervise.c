@@ -221,7 +221,7 @@ static void note_what_is_owed(struct channel *c)
 
 /* ---- signals ---- */
 
-/* Slurm signals one process after the other: the child may have ended of it before we have read ours. */
+/* Slurm signals one process after the other: the child may have ended of it before we read ours. */
 static bool is_told_to_end(void)
 {
 	sigset_t pending;

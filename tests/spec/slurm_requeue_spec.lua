@@ -39,22 +39,19 @@ describe("under a real Slurm, a training", function()
 		return out:match("%d+")
 	end
 
-	local function wait_for_start(n)
+	--- Start `n` of the job, which as a restart would wait two minutes. The queue takes the time only when
+	--- all of the start before is gone.
+	local function wait_for_start(n, id)
 		cli.wait_for("start " .. n .. " of the training", function()
+			if n > 0 then
+				s:ask(("scontrol update JobId=%s StartTime=now"):format(id))
+			end
 			return cli.read(t.dir .. "/up-" .. n)
 		end, 60)
 		cli.wait_for("its pid in the journal", function()
 			local run = runs.journal(t)[1]
-			return run and run.child_pid and run.state == "running"
+			return run and run.child_pid and run.state == "running" and #(run.earlier_attempts or {}) == n
 		end)
-	end
-
-	--- It waits two minutes otherwise.
-	local function wait_until_pending(id)
-		cli.wait_for("the job in the queue again", function()
-			return s:ask("squeue -h -o %T -j " .. id):find("PENDING", 1, true)
-		end, 60)
-		s:ask(("scontrol update JobId=%s StartTime=now"):format(id))
 	end
 
 	local function wait_for_entry()
@@ -78,10 +75,9 @@ describe("under a real Slurm, a training", function()
 				return
 			end
 			local id = submit(TRAIN, { step = step })
-			wait_for_start(0)
+			wait_for_start(0, id)
 			s:ask("scontrol requeue " .. id)
-			wait_until_pending(id)
-			wait_for_start(1)
+			wait_for_start(1, id)
 			local entries = wait_for_entry()
 			assert.equal(1, #entries)
 			assert.equal(1, #runs.journal(t))
@@ -96,18 +92,17 @@ describe("under a real Slurm, a training", function()
 			return
 		end
 		local id = submit("trap 'echo saved; exit 0' TERM; " .. TRAIN, {})
-		wait_for_start(0)
+		wait_for_start(0, id)
 		local out, status = s:ask(("sbatch --parsable -p main -n4 -D %s -o /dev/null --wrap 'sleep 1'")
 			:format(cli.quote(t.dir)))
 		assert.equal(0, status, out)
-		wait_until_pending(id)
-		wait_for_start(1)
+		wait_for_start(1, id)
 		s:ask("scontrol requeue " .. id)
-		wait_until_pending(id)
-		wait_for_start(2)
+		wait_for_start(2, id)
 		local entries = wait_for_entry()
 		assert.equal(1, #entries)
 		assert.same({ "interrupted", "interrupted", "completed" }, outcomes(entries[1]))
+		assert.equal(0, entries[1].attempts[1].exit_code) -- it had the time to save
 		assert.is_truthy(t:ok({ "show", "tiny_d" }).out:find("3 attempts (2 interrupted)", 1, true))
 	end)
 end)
