@@ -39,15 +39,15 @@ describe("under a real Slurm, a training", function()
 		return out:match("%d+")
 	end
 
-	--- Start `n` of the job, which as a restart would wait two minutes. The queue takes the time only when
-	--- all of the start before is gone.
+	--- Start `n` of the job, which as a restart would wait two minutes: BeginTime. That is set when all of
+	--- the start before is gone, and the limit allows for it.
 	local function wait_for_start(n, id)
 		cli.wait_for("start " .. n .. " of the training", function()
-			if n > 0 then
+			if n > 0 and s:ask("squeue -h -o '%T %r' -j " .. id):find("PENDING BeginTime", 1, true) then
 				s:ask(("scontrol update JobId=%s StartTime=now"):format(id))
 			end
 			return cli.read(t.dir .. "/up-" .. n)
-		end, 60)
+		end, 150)
 		cli.wait_for("its pid in the journal", function()
 			local run = runs.journal(t)[1]
 			return run and run.child_pid and run.state == "running" and #(run.earlier_attempts or {}) == n
