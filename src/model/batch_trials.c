@@ -167,6 +167,22 @@ static int take_row(struct csv *csv, const struct strv *titles, struct batch_row
 	return result;
 }
 
+/* Line by line, so that the message says where. */
+static int check_bytes(const char *name, const char *text, size_t len, struct err *err)
+{
+	struct csv at = { .name = name, .p = text, .end = text + len, .line = 1 };
+
+	for (; at.p < at.end; at.line++) {
+		const char *newline = memchr(at.p, '\n', (size_t)(at.end - at.p));
+		size_t n = newline ? (size_t)(newline - at.p) + 1 : (size_t)(at.end - at.p);
+
+		if (memchr(at.p, '\0', n) || !utf8_is_valid(at.p, n))
+			return refuse(&at, err, "not a text in UTF-8");
+		at.p += n;
+	}
+	return 0;
+}
+
 static int read_csv(const char *name, const char *text, size_t len, struct batch_rows *out,
 		    struct err *err)
 {
@@ -176,8 +192,8 @@ static int read_csv(const char *name, const char *text, size_t len, struct batch
 
 	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		csv.p += 3;
-	if (memchr(text, '\0', len) || !utf8_is_valid(text, len))
-		return refuse(&csv, err, "not a text in UTF-8");
+	if (check_bytes(name, text, len, err) < 0)
+		return -1;
 	skip_empty_lines(&csv);
 	if (csv.p == csv.end)
 		result = refuse(&csv, err, "expected a line with the names of the columns");

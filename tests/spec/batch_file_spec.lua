@@ -82,6 +82,32 @@ describe("a batch file", function()
 		assert.equal("sub/deep.ini", jobs[2].file)
 	end)
 
+	it("includes a file by its whole path", function()
+		tree("[batch]\ninclude = /\n")
+		batches.write(t, "sub/more.ini", TINY .. "dataset = d\n[job b]\n")
+		batches.write(t, "b.ini", "[batch]\ninclude = " .. t.dir .. "/sub/more.ini\n")
+		assert.equal(t.dir .. "/sub/more.ini", batches.plan(t)[1].file)
+	end)
+
+	it("takes a value that goes on in the lines below", function()
+		tree(TINY .. "dataset = d\n[job a]\nnote = one\n  two\ncommand =\n  run\n  it\ntags = x,\n  y\n")
+		local settings = batches.plan(t)[1].settings
+		assert.same({ "one two", "run\nit", "x\ny" }, { settings.note, settings.command, settings.tags })
+	end)
+
+	it("takes a time in each of its units, and a switch that is off", function()
+		tree("[batch]\nkeep_going = no\ntimeout = 1d2h3m4s\n" .. TINY .. "[job a]\ndataset = d\nshell = off\n"
+			.. "command = echo {dataset}\ntimeout = 24855d\n")
+		assert.same({ "echo", "d" }, batches.plan(t)[1].command)
+	end)
+
+	it("leaves out what a table has that the matrix excludes", function()
+		tree(TINY .. "exp = s{seed}\nnew_exp = yes\n[matrix m]\ntrials = t.csv\neach.dataset = a, b\n"
+			.. "exclude = seed=2 dataset=b\n  param.x='it is'\n")
+		batches.write(t, "t.csv", "seed,param.x\n1,\n2,\n3,it is\n")
+		assert.equal("m-1-a m-1-b m-2-a", batches.names(batches.plan(t)))
+	end)
+
 	it("finds the directories that a file names from where that file lies", function()
 		tree("[batch]\ninclude = sub/more.ini\n")
 		batches.write(t, "sub/more.ini", TINY .. "dataset = d\n[job b]\nfrom = ../old/{dataset}\n")
@@ -157,6 +183,29 @@ describe("a batch file", function()
 			.. "[job c]\ndataset = c\nafter = a\n" },
 		{ "b.ini:5: the jobs 'a' (b.ini:3) and 'b' would both write 'exp_1/tiny_d' at once",
 			TINY .. "[job a]\ndataset = d\n[job b]\ndataset = d\n" },
+		{ "b.ini:1: '../x' cannot be the name of a job", "[job ../x]\n" },
+		{ "b.ini:2: unknown key 'dataset' in [batch]", "[batch]\ndataset = d\n",
+			hint = "it belongs into [defaults] or a [job NAME]" },
+		{ "b.ini:2: unknown key 'keep_going' in [a]", "[job a]\nkeep_going = yes\n", hint = "it belongs into [batch]" },
+		{ "b.ini:2: unknown key 'exclude' in [a]", "[job a]\nexclude = seed=1\n",
+			hint = "it belongs into a [matrix NAME]" },
+		{ "b.ini:3: 'jobs' has its value on one line", "[batch]\njobs = 1\n  2\n" },
+		{ "b.ini:3: the line is 224 bytes long; 198 at most", "[batch]\nname = x\ngpus = " .. ("1, "):rep(72) .. "1\n",
+			hint = "a value may go on in the next line, indented" },
+		{ "b.ini:2: a part of the list 'a.ini,,b.ini' is empty", "[batch]\ninclude = a.ini,,b.ini\n" },
+		{ "b.ini:4: 'dataset' has no value", TINY .. "[job a]\ndataset =\n" },
+		{ "b.ini:5: 'steps' must be a whole number from 0, not '-1'", TINY .. "[job a]\ndataset = d\nsteps = -1\n" },
+		{ "b.ini:5: 'timeout' must be a time such as", TINY .. "[job a]\ndataset = d\ntimeout = 30000d\n" },
+		{ "b.ini:5: '{' without '}'", TINY .. "[job a]\ndataset = d\nnote = {dataset\n" },
+		{ "b.ini:5: 'tags': a quote does not end with its part of the list ''x'",
+			TINY .. "[job a]\ndataset = d\ntags = 'x\n" },
+		{ "b.ini:5: 'tags': a quote does not end with its part of the list ''x'y'",
+			TINY .. "[job a]\ndataset = d\ntags = 'x'y\n" },
+		{ "b.ini:3: expected KEY=VALUE, not 'a'", "[matrix m]\neach.dataset = a\nexclude = a\n" },
+		{ "b.ini:3: expected KEY=VALUE, not 'dataset='",
+			"[matrix m]\neach.dataset = a, b\nexclude = dataset=a\n\n  dataset=\n" },
+		{ "b.ini:5: 'init_from' begins a record, 'into' goes on with one",
+			TINY .. "[job a]\ndataset = d\ninit_from = e\ninto = tiny_f\n" },
 	}
 	for _, case in ipairs(refusals) do
 		it("is refused: " .. case[1], function()
@@ -166,6 +215,7 @@ describe("a batch file", function()
 			end
 			local result = t:run { "batch", "run", "b.ini", "--dry-run" }
 			assert(result.err:find(case[1], 1, true), result.err)
+			assert(result.err:find(case.hint or "", 1, true), result.err)
 			assert.equal("", result.out)
 			assert(result.status == 5 or result.status == 3, result.status)
 		end)
@@ -182,6 +232,8 @@ describe("a batch file", function()
 		{ "t.csv:2: unknown column 'datset'", "dataset,datset\na,b\n" },
 		{ "t.csv:3: 'gpus' must be a whole number", "dataset,gpus\na,1\nb,x\n" },
 		{ "t.csv:3: the job 't-x' is there already (t.csv:2)", "name,dataset\nx,a\nx,b\n" },
+		{ "t.csv:3: not a text in UTF-8", "dataset\na\nb\xff\n" },
+		{ "t.csv:2: not a text in UTF-8", "dataset\na\0b\n" },
 	}) do
 		it("refuses a table: " .. case[1], function()
 			tree(TINY .. "[job t]\ntrials = t.csv\n")
@@ -189,6 +241,22 @@ describe("a batch file", function()
 			t:refused(5, case[1], { "batch", "run", "b.ini", "--dry-run" })
 		end)
 	end
+
+	it("refuses a table whose column is an axis too, or is excluded in vain", function()
+		tree(TINY .. "[matrix m]\neach.dataset = a\ntrials = t.csv\n")
+		batches.write(t, "t.csv", "seed,dataset\n1,\n2,b\n")
+		t:refused(5, "t.csv:3: the column 'dataset' is an axis of the matrix too", { "batch", "run", "b.ini", "-n" })
+	end)
+
+	it("is refused with more jobs than a batch may have", function()
+		local numbers = {}
+		for i = 1, 400 do
+			numbers[i] = ("  %d,\n"):format(i)
+		end
+		local list = "\n" .. table.concat(numbers)
+		tree(TINY .. ("[job first]\ndataset = d\n[matrix m]\neach.dataset =%seach.seed =%s"):format(list, list))
+		t:refused(5, "b.ini:5: more than 100000 jobs", { "batch", "run", "b.ini", "--dry-run" })
+	end)
 
 	for _, case in ipairs({
 		{ "t.json:1: expected a list of objects", "{}" }, { "t.json:2: expected an object", "[\n1]" },
@@ -242,6 +310,17 @@ describe("the order of a batch", function()
 		local jobs, by_name = batches.plan(t)
 		assert.equal("a c b", batches.names(jobs))
 		assert.equal("exp_1/tiny_a", by_name.b.ref)
+	end)
+
+	it("names a job once among those that another waits for, with the first reason", function()
+		tree(TINY .. "[job b]\ndataset = b\nafter = a, a*\ninit_from = a\n[job a]\ndataset = a\n")
+		local _, by_name = batches.plan(t)
+		assert.equal("a (after)", batches.needs(by_name.b))
+	end)
+
+	it("lets two write one directory where one waits for the other, and for more besides", function()
+		tree(TINY .. "[job b]\ndataset = d\nafter = c, a\n[job c]\ndataset = c\n[job a]\ndataset = d\nafter = c\n")
+		assert.equal("c a b", batches.names(batches.plan(t)))
 	end)
 
 	it("knows sections and patterns in 'after'", function()
