@@ -165,7 +165,7 @@ static struct batch_setting *put(struct reading *r, const struct ini_entry *entr
 			r->into->v[i].depth = r->depth;
 			return &r->into->v[i];
 		}
-	return NULL; /* not reached: it has just been set */
+	return NULL; /* not reached by tests: it has just been set */
 }
 
 /* The table of trials may be written with '@', as on command lines elsewhere. */

@@ -287,6 +287,12 @@ int batch_state_beat(struct batch_state *state, struct err *err)
 	return 0;
 }
 
+static int hint_resume(const struct batch_state *state, struct err *err)
+{
+	return err_hint(err, "'thhost batch run %.13s --resume' goes on, once that is mended",
+			state->id);
+}
+
 int batch_state_sync(struct batch_state *state, struct err *err)
 {
 	if (!state->pending.len)
@@ -294,12 +300,15 @@ int batch_state_sync(struct batch_state *state, struct err *err)
 	if (check_lock(state, err) < 0)
 		return -1;
 	if (file_write_all(state->journal, state->pending.buf, state->pending.len, err,
-			   JOURNAL_FILE) < 0)
-		return -1;
+			   JOURNAL_FILE) < 0) {
+		err_prefix(err, "the journal of batch %.13s", state->id);
+		return hint_resume(state, err);
+	}
 	str_clear(&state->pending);
-	if (fdatasync(state->journal) < 0)
-		return err_errno(err, ERR_FAILED, "cannot sync the journal of batch %.13s",
-				 state->id);
+	if (fdatasync(state->journal) < 0) {
+		err_errno(err, ERR_FAILED, "cannot sync the journal of batch %.13s", state->id);
+		return hint_resume(state, err);
+	}
 	return 0;
 }
 
@@ -521,7 +530,7 @@ int batch_state_open(struct batch_state *state, int rootfd, const char *id, stru
 	int result = -1;
 
 	*state = (struct batch_state)BATCH_STATE_INIT;
-	if (!id_is_valid(id))
+	if (!id_is_valid(id)) /* not reached by tests: batch_state_list() gave it */
 		return err_set(err, ERR_NOT_FOUND, "there is no batch '%.100s'", id);
 	snprintf(state->id, sizeof(state->id), "%s", id);
 	place = open_place(rootfd, err);
@@ -697,26 +706,45 @@ static bool is_meant(const struct batch_state *state, const char *text, const ch
 	       strcmp(state->batch.path, path) == 0;
 }
 
+/*
+ * One that cannot be read may be the one that is meant: an older one of the same name is not taken in
+ * its place.
+ */
+static int refuse_older(const struct err *damage, const char *id, struct err *err)
+{
+	*err = *damage;
+	return err_hint(err, "name another one by its id, or move '" PLACE "/%s' out of the root",
+			id);
+}
+
 int batch_state_find(struct batch_state *state, int rootfd, const char *text, struct err *err)
 {
 	struct strv ids = STRV_INIT;
+	struct err damage = ERR_INIT;
+	const char *damaged = NULL;
 	char *path = path_absolute(text ? text : "");
 	int result = batch_state_list(rootfd, &ids, err);
 	bool found = false;
 
 	for (size_t i = ids.n; i > 0 && result == 0 && !found; i--) {
+		const char *id = ids.v[i - 1];
 		struct err trouble = ERR_INIT;
 
-		found = batch_state_open(state, rootfd, ids.v[i - 1], &trouble) == 0 &&
+		found = batch_state_open(state, rootfd, id, &trouble) == 0 &&
 			(!text || is_meant(state, text, path));
 		if (!found)
 			batch_state_release(state);
-		if (trouble.code && text && has_prefix(ids.v[i - 1], text)) {
+		if (trouble.code && text && has_prefix(id, text)) {
 			*err = trouble;
 			result = -1;
+		} else if (trouble.code && trouble.code != ERR_NOT_FOUND && !damaged) {
+			damage = trouble; /* not found: it was killed before it had begun */
+			damaged = id;
 		}
 	}
-	if (result == 0 && !found)
+	if (damaged && result == 0 && !(found && text && has_prefix(state->id, text)))
+		result = refuse_older(&damage, damaged, err);
+	else if (result == 0 && !found)
 		result = text ? err_set(err, ERR_NOT_FOUND, "there is no batch '%s'", text)
 			      : err_set(err, ERR_NOT_FOUND, "there is no batch yet");
 	strv_release(&ids);

@@ -145,7 +145,7 @@ int batch_state_list(int rootfd, struct strv *ids, struct err *err);
 
 /*
  * The newest whose id begins with 'text', whose name it is or whose file it names; NULL: the newest of
- * all. ERR_NOT_FOUND.
+ * all. ERR_NOT_FOUND. Where a newer one cannot be read, only an id names an older one.
  */
 int batch_state_find(struct batch_state *state, int rootfd, const char *text, struct err *err);
 
