@@ -234,6 +234,21 @@ describe("a batch on a disk that fails", function()
 		end)
 	end
 
+	it("says why a job could not be started", function()
+		tree()
+		if not batches.can_trace() then
+			return
+		end
+		local result = t:run({ "batch", "run", "b.ini" },
+			{ prefix = "strace -f -qq -o /dev/null -e trace=setpgid -e inject=setpgid:error=EPERM:when=1" })
+		assert.equal(1, result.status)
+		local jobs = t:json({ "batch", "status", "b" }).jobs
+		assert.same({ "failed", "done", "blocked" }, { jobs[1].state, jobs[2].state, jobs[3].state })
+		assert.matches("EPERM", jobs[1].why, 1, true)
+		t:ok { "batch", "retry" }
+		check_done("setpgid")
+	end)
+
 	it("says so where the batches cannot be listed or opened", function()
 		local id = finished()
 		if not batches.can_trace() then

@@ -193,6 +193,55 @@ describe("an index that cannot be used", function()
 		end
 	end
 
+	it("is not used where it has not the columns that it should, and is made anew when asked for", function()
+		t:settle()
+		t:tamper("ALTER TABLE place RENAME COLUMN id TO ident")
+		t:ok { "exp", "new", "exp_3" }
+		local _, said = t:same(nil, { is_brief = true, is_unused = true }), t:run({ "list" }, t:options()).err
+		assert.matches(NOT_USED .. ".*no such column: id", said)
+		t:ok({ "index", "rebuild" }, t:options())
+		t:settle()
+		t:same()
+	end)
+
+	-- What could not be looked at may hide a record: the part is looked at again as long as it may.
+	for what, fault in pairs {
+		["a directory cannot be listed"] = { "getdents64", "%s/exp_1/stage1_a", "EIO", "stage1_a/fold_1" },
+		["a record cannot be looked at"] = { "newfstatat", "fold_1/training_info.json", "EACCES", "stage1_a/fold_1" },
+		["a directory cannot be opened"] = { "openat", "version_3", "EACCES", "outputs/version_3" },
+	} do
+		it("finds later what is hidden while " .. what, function()
+			if not has_strace() then
+				return cli.skip("no strace here")
+			end
+			t:settle()
+			cli.shell(("cd '%s/exp_1' && mkdir -p %s && cp stage1_a/training_info.json %s"):format(t.root, fault[4],
+				fault[4]))
+			t:later()
+			local result = t:run({ "list", "--json" }, t:options { prefix =
+				("strace -qq -f -o /dev/null -P '%s' -e inject=%s:error=%s"):format(fault[2]:format(t.root), fault[1],
+				fault[3]) })
+			assert.equal(4, #cjson.decode(result.out).models)
+			t:later()
+			assert.equal(5, #t:same().models)
+			t:settle()
+			assert.equal(5, #t:same().models)
+		end)
+	end
+
+	it("is not used while it cannot be known what waits outside of the tree", function()
+		if not has_strace() then
+			return cli.skip("no strace here")
+		end
+		local place = t.dir .. "/home/state/thhost/spool"
+		cli.shell(("mkdir -p '%s' && chmod 700 '%s'"):format(place, place))
+		t:settle()
+		local result = t:run({ "list" }, t:options { prefix =
+			("strace -qq -f -o /dev/null -P '%s' -e inject=getdents64:error=EIO"):format(place) })
+		assert.matches(NOT_USED .. ".*" .. place .. ".*EIO", result.err)
+		t:same()
+	end)
+
 	it("is read no further where it breaks in the middle of an answer", function()
 		grow(300)
 		t:settle()

@@ -63,6 +63,7 @@ describe("list: which", function()
 		{ "parent_finder_a stage1_c stage1_b stage1_a", "--sort=-started" },
 		{ "stage1_b stage1_c stage1_a parent_finder_a", "--sort=-max f1,ref" },
 		{ "parent_finder_a stage1_a", "--sort=-started", "-n", "2", "*_a" },
+		{ "stage1_a parent_finder_a stage1_c stage1_b", "--sort", "datasets" },
 		{ "stage1_b stage1_a stage1_c", "--best", "f1" },
 		{ "stage1_a stage1_b", "--best", "val_loss" },
 		{ "stage1_b", "--best", "f1", "--limit", "1" },
@@ -73,6 +74,14 @@ describe("list: which", function()
 			assert.equal(expected, refs(table.unpack(case)))
 		end)
 	end
+
+	it("knows no experiment of a model that lies directly below the root", function()
+		local other = tree.new()
+		other:record("z")
+		cli.shell(("mv %s/exp_1/stage1_z %s"):format(other.root, other.root))
+		assert.equal("ref\texp\nstage1_z\t\n", other:ok({ "list", "--tsv", "-c", "ref,exp" }).out)
+		other:close()
+	end)
 
 	it("takes several roots", function()
 		local other = tree.new()

@@ -43,6 +43,18 @@ describe("the walk", function()
 		assert.is_true((calls() - before) / 40 <= 11)
 	end)
 
+	it("goes on where a signal comes while it lists", function()
+		if storage.is_asan or storage.skip_without(storage.has_strace, "strace") then
+			return
+		end
+		put(3)
+		local plain = t:ok({ "list", "--csv", "--no-index" }).out
+		for when = 1, 6 do
+			assert.equal(plain, t:ok({ "list", "--csv", "--no-index" }, { prefix =
+				("strace -qq -o /dev/null -e trace=getdents64 -e inject=getdents64:error=EINTR:when=%d"):format(when) }).out)
+		end
+	end)
+
 	it("finds what waits for each directory outside of the tree", function()
 		local spool = t.dir .. "/home/state/thhost/spool"
 		put(4)
