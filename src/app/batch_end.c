@@ -104,6 +104,17 @@ static void end_interrupted(struct worker *w, size_t job, const struct batch_fin
 		worker_fail(w, job, finding->why);
 }
 
+/* To call it failed would have it done twice, if it was recorded: the next one looks again. */
+static void cannot_tell(struct worker *w, size_t job, const struct err *err)
+{
+	if (w->trouble.code)
+		return;
+	w->trouble = *err;
+	w->is_stopping = true;
+	err_prefix(&w->trouble, "what became of the job '%s' is not known", worker_name(w, job));
+	err_hint(&w->trouble, "'thhost batch run %.13s --resume' looks again", w->state->id);
+}
+
 /* It ended well and is not in its record: 'repair' does what can be done. */
 static void settle(struct worker *w, size_t job)
 {
@@ -115,7 +126,7 @@ static void settle(struct worker *w, size_t job)
 
 	batch_task_repair(w->work, step);
 	if (batch_judge(step, p->run_id, &finding, &err) < 0) {
-		worker_fail(w, job, err.msg);
+		cannot_tell(w, job, &err);
 		return;
 	}
 	if (finding.verdict == BATCH_ENDED_WELL) {
@@ -178,7 +189,7 @@ static void look_at(struct worker *w, size_t job, int status)
 	struct err err = ERR_INIT;
 
 	if (batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding, &err) < 0) {
-		worker_fail(w, job, err.msg);
+		cannot_tell(w, job, &err);
 		return;
 	}
 	worker_conclude(w, job, status, &finding);

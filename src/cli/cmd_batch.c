@@ -217,8 +217,9 @@ static int run_new(struct cli *cli, struct request *request, struct err *err)
 	struct layout *layout = &cli->session.layout;
 	char *cwd = getcwd(NULL, 0);
 	struct batch_start start = { .batch = &request->batch, .root = layout->root, .cwd = cwd };
-	int result =
-		batch_state_reserve(&state, layout->rootfd, layout->root, request->batch.path, err);
+	int result = cwd ? batch_state_reserve(&state, layout->rootfd, layout->root,
+					       request->batch.path, err)
+			 : err_errno(err, ERR_FAILED, "cannot find the current directory");
 
 	if (result == 0)
 		result = batch_make_experiments(&request->plan, &cli->session, err);

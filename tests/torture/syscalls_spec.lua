@@ -1,6 +1,7 @@
---- Every system call of record, run, repair and exp fails, lies or is the last one: after each, the
+--- Every system call of record, run, batch run, repair and exp fails, lies or is the last one: after each, the
 --- record is the old or the new document, nothing is lost, nothing is left over, and the status and
 --- the message say what happened.
+local batches = require "support.batches"
 local cjson = require "cjson"
 local cli = require "support.cli"
 local faults = require "torture.faults"
@@ -275,6 +276,71 @@ describe("a system call that fails", function()
 		rig:sweep("run: thhost killed at each call", TRAINING,
 			faults.sample(faults.each_kill(rig:calls(TRAINING)), 20), check_killed_run)
 		torture.figure("syscalls", "run: of these, nobody knew yet how it had ended", n_unknown, 0)
+		rig:verdict()
+	end)
+
+	-- batch -----------------------------------------------------------------------------------
+
+	--- How many entries a record has.
+	local function entries(name)
+		local text = rig.tree:read("exp_1/" .. name .. "/training_info.json")
+		return text and #cjson.decode(text).training_history or 0
+	end
+
+	--- Go on with it until it is done, as a user would.
+	local function finish_batch()
+		local args = { "batch", "run", "b.ini", "--resume" }
+		for _ = 1, 3 do
+			local result = rig:run(args)
+			if result.status == 0 then
+				return
+			elseif result.status == 3 then -- there was no batch yet
+				args = { "batch", "run", "b.ini" }
+			elseif result.status == 1 then
+				args = { "batch", "retry" }
+			else
+				return ("then '%s' ends with %d: %s"):format(table.concat(args, " "), result.status, result.err)
+			end
+		end
+		return "cannot be brought to its end"
+	end
+
+	local function check_batch(fault, result)
+		local was_killed = not fault.errno and not fault.shim
+		if not was_killed and not ("0 1 3 5 6 8"):find(result.status, 1, true) then
+			return "not a status of this kind"
+		elseif result.status == 0 and (entries("tiny_a") ~= 1 or entries("tiny_r") ~= 1) then
+			return "not recorded"
+		elseif result.status ~= 0 and not was_killed and not names_cause(fault, result) then
+			return "the cause is not named"
+		end
+		local said = finish_batch()
+		if said then
+			return said
+		elseif entries("tiny_a") ~= 1 or entries("tiny_r") ~= 1 then
+			return ("recorded %d and %d times"):format(entries("tiny_a"), entries("tiny_r"))
+		end
+		local verified = rig:run { "verify" }
+		return verified.status ~= 0 and verified.out .. verified.err or nil
+	end
+
+	it("does and records each job once in the end: batch run", function()
+		local why = cannot("batch run: each call x errno")
+		if why then
+			return pending(why)
+		end
+		local t = batches.tree("[defaults]\nstage = tiny\n[job a]\ndataset = a\ncommand = sh {file_dir}/train.sh\n"
+			.. "[job r]\ndataset = r\nsteps = 3\n")
+		batches.write(t, "train.sh", runs.write_result)
+		rig = faults.rig(t)
+		local args = { "batch", "run", "b.ini" }
+		local calls = rig:calls(args)
+		rig:sweep("batch run: each call x errno once", args, faults.sample(faults.each_errno(calls), 20),
+			check_batch)
+		rig:sweep("batch run: EIO from each call on", args,
+			faults.sample(faults.each_for_ever(calls, "EIO"), 4), check_batch)
+		rig:sweep("batch run: killed at each call", args, faults.sample(faults.each_kill(calls), 8),
+			check_batch)
 		rig:verdict()
 	end)
 
