@@ -146,7 +146,7 @@ void worker_conclude(struct worker *w, size_t job, int status, const struct batc
 	struct batch_progress *p = &w->state->jobs[job];
 	char *why;
 
-	p->exit_code = status;
+	p->exit_code = status >= 0 ? status : finding->exit_code;
 	switch (finding->verdict) {
 	case BATCH_ENDED_WELL:
 		worker_finish(w, job, BATCH_JOB_DONE, NULL);
@@ -183,20 +183,142 @@ void worker_conclude(struct worker *w, size_t job, int status, const struct batc
 	w->live[job].is_adopted = true;
 }
 
-static void look_at(struct worker *w, size_t job, int status)
+/* ---- what the executor says ---- */
+
+#define LAG_MS 60000 /* another host's file may be seen that much later through NFS */
+
+static bool has_run(const struct batch_finding *finding)
 {
+	return finding->verdict != BATCH_NOT_BEGUN;
+}
+
+/* It ended with 0 there, and here nothing shows it yet. */
+static void wait_for_journal(struct worker *w, size_t job)
+{
+	struct live_job *live = &w->live[job];
+
+	live->is_handed = false; /* still counted: it is adopted instead */
+	live->is_adopted = true;
+	live->lag_ms = clock_monotonic_ms() + LAG_MS;
+}
+
+static void fail_with(struct worker *w, size_t job, const char *reason,
+		      const struct batch_finding *finding)
+{
+	char *why = finding->verdict == BATCH_FAILED && finding->why
+			    ? xstrf("%s (%s)", reason, finding->why)
+			    : xstrdup(reason);
+
+	worker_fail(w, job, why);
+	free(why);
+}
+
+/* Does something that it waits for stand in its way? Then nobody had to cancel it. */
+static bool is_in_vain(const struct worker *w, size_t job)
+{
+	const struct batch_needs *needs = &w->plan->order.of[job];
+
+	for (size_t i = 0; i < needs->n; i++) {
+		enum batch_job_state state = w->state->jobs[needs->v[i].on].state;
+
+		if (!batch_job_is_good(state) && state != BATCH_JOB_RUNNING)
+			return true;
+	}
+	return false;
+}
+
+/* It never came to the queue, or left it before it began. */
+static void never_begun(struct worker *w, size_t job, const struct executor_end *end)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+
+	worker_set_text(&p->executor_id, NULL);
+	worker_set_text(&p->start_time, NULL);
+	if (w->is_cancelled) {
+		worker_finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
+	} else if (end->cause == EXECUTOR_NEVER || is_in_vain(w, job)) {
+		p->attempt -= p->attempt > 0;
+		worker_put_back(w, job, NULL);
+	} else {
+		worker_finish(w, job, BATCH_JOB_CANCELLED, "cancelled in the queue");
+	}
+}
+
+/* A run on another host that the scheduler says is over: there is nobody left who could close it. */
+static bool is_lost(const struct batch_finding *finding, const struct executor_end *end)
+{
+	return finding->verdict == BATCH_GOES_ON && finding->is_elsewhere &&
+	       (end->cause != EXECUTOR_ENDED || end->status < 0) &&
+	       end->cause != EXECUTOR_VANISHED && end->cause != EXECUTOR_NEVER;
+}
+
+/* What is known from the scheduler alone; false: the journal says all there is. */
+static bool act_upon_end(struct worker *w, size_t job, const struct executor_end *end,
+			 const struct batch_finding *finding)
+{
+	bool is_good = finding->verdict == BATCH_ENDED_WELL || finding->verdict == BATCH_UNSETTLED;
+	bool is_cancel = end->cause == EXECUTOR_CANCELLED || end->cause == EXECUTOR_VANISHED ||
+			 end->cause == EXECUTOR_NEVER;
+
+	if (is_good || !w->work->executor->ops->waits_itself)
+		return false;
+	if (is_cancel && !has_run(finding))
+		never_begun(w, job, end);
+	else if (w->is_cancelled && (has_run(finding) || is_lost(finding, end)))
+		worker_finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
+	else if (end->cause == EXECUTOR_KILLED)
+		fail_with(w, job, end->reason, finding);
+	else if (end->cause == EXECUTOR_PUT_BACK)
+		worker_put_back(w, job, end->reason);
+	else if (end->cause == EXECUTOR_CANCELLED)
+		worker_finish(w, job, BATCH_JOB_CANCELLED, end->reason);
+	else if (end->status == 0 && (!has_run(finding) ||
+				      (finding->verdict == BATCH_GOES_ON && finding->is_elsewhere)))
+		wait_for_journal(w, job);
+	else if (is_lost(finding, end))
+		worker_fail(w, job, "it ended on another host without a word");
+	else
+		return false;
+	return true;
+}
+
+void worker_on_ended(void *arg, size_t job, const struct executor_end *end)
+{
+	struct worker *w = arg;
+	struct batch_progress *p = &w->state->jobs[job];
 	struct batch_finding finding;
 	struct err err = ERR_INIT;
 
-	if (batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding, &err) < 0) {
+	worker_set_text(&p->queue, NULL);
+	if (batch_judge(&w->plan->steps[job], p->run_id, &finding, &err) < 0) {
 		cannot_tell(w, job, &err);
 		return;
 	}
-	worker_conclude(w, job, status, &finding);
+	if (!act_upon_end(w, job, end, &finding))
+		worker_conclude(w, job, end->status, &finding);
 	batch_finding_release(&finding);
 }
 
-void worker_on_ended(void *arg, size_t job, int status)
+/* Its time begins with it, not with the wait in the queue. */
+void worker_on_queued(void *arg, size_t job, const char *text, bool runs)
 {
-	look_at(arg, job, status);
+	struct worker *w = arg;
+	struct batch_progress *p = &w->state->jobs[job];
+
+	bool was_running = w->live[job].has_begun;
+
+	worker_set_text(&p->queue, text);
+	w->live[job].has_begun = runs;
+	if (runs && !was_running)
+		worker_set_now(&p->start_time);
+	if (runs != was_running) /* or else it only waits for something else now */
+		worker_note(w, job);
+}
+
+void worker_on_named(void *arg, size_t job, const char *executor_id)
+{
+	struct worker *w = arg;
+
+	worker_set_text(&w->state->jobs[job].executor_id, executor_id);
+	batch_state_note(w->state, job);
 }

@@ -57,6 +57,7 @@ static void take_run(const struct run *run, struct batch_finding *out)
 	out->verdict = verdict_of(run);
 	out->is_elsewhere = run_is_elsewhere(run);
 	out->host = xstrdup_or_null(run->host);
+	out->exit_code = run->exit_code;
 	out->signal = run->signal;
 	out->pid = out->is_elsewhere ? 0 : run->pid;
 	out->last_step = run->last_step;
@@ -72,7 +73,9 @@ int batch_judge(const struct batch_step *step, const char *run_id, struct batch_
 	int fd = path_open_dir(step->path, &own);
 	int result = fd < 0 ? -1 : journal_find(fd, run_id, &list.v[0], &own);
 
-	*out = (struct batch_finding){ .verdict = BATCH_NOT_BEGUN, .last_step = -1 };
+	*out = (struct batch_finding){ .verdict = BATCH_NOT_BEGUN,
+				       .exit_code = -1,
+				       .last_step = -1 };
 	if (result == 0) {
 		journal_close_dead(fd, &list, &closed);
 		take_run(&list.v[0], out);

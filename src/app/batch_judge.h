@@ -19,6 +19,7 @@ struct batch_finding {
 	enum batch_verdict verdict;
 	bool is_elsewhere;
 	char *host;	   /* where it is or was; NULL: not begun */
+	int exit_code;	   /* of the training; -1: none */
 	int signal;	   /* that ended the training; 0: none */
 	int64_t pid;	   /* of the 'thhost run', on this host; 0 */
 	int64_t last_step; /* -1: unknown */

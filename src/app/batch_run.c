@@ -16,117 +16,14 @@
 
 #define TICK_MS 100
 #define BEAT_MS 5000
-#define LOOK_MS 500    /* how often the journal of a run that is not our child is read */
 #define GRACE_MS 15000 /* between asking a job to end and making it */
-
-/* ---- the beginning of one ---- */
-
-static void describe_process(struct batch_progress *p)
-{
-	char host[HOST_NAME_MAX + 1] = "";
-	char boot[64];
-
-	gethostname(host, sizeof(host) - 1);
-	clock_boot_id(boot);
-	worker_set_text(&p->host, host);
-	worker_set_text(&p->boot_id, boot);
-	p->pid_ns = proc_pid_namespace();
-	p->pid = 0;
-	p->pid_start = 0;
-}
-
-static size_t gpus_of(const struct worker *w, size_t job)
-{
-	int64_t n = batch_int(w->plan->steps[job].job, "gpus", -1);
-
-	return n < 0 ? SIZE_MAX : (size_t)n;
-}
-
-static int64_t timeout_of(const struct worker *w, size_t job)
-{
-	const char *common = batch_option(w->plan->batch, "timeout", NULL);
-	int64_t preset = common ? batch_seconds(common) : 0;
-
-	return batch_seconds_of(w->plan->steps[job].job, "timeout", preset);
-}
-
-/* Its time has run since it began, whoever watched. 0: it has all the time. */
-static int64_t deadline_of(const struct worker *w, size_t job)
-{
-	int64_t timeout = timeout_of(w, job);
-	char now[CLOCK_TEXT_SIZE];
-	double gone = 0;
-
-	if (timeout <= 0)
-		return 0;
-	clock_format(clock_now(), now);
-	if (!w->state->jobs[job].start_time ||
-	    clock_between(w->state->jobs[job].start_time, now, &gone) < 0 || gone < 0)
-		gone = 0;
-	return clock_monotonic_ms() + timeout * 1000 - (int64_t)(gone * 1000);
-}
-
-static int submit(struct worker *w, size_t job, struct err *err)
-{
-	const struct batch_step *step = &w->plan->steps[job];
-	struct batch_progress *p = &w->state->jobs[job];
-	struct strv argv = STRV_INIT;
-	struct strv added = STRV_INIT;
-	struct executor_task task = {
-		.job = job, .spec = step->job, .cwd = w->state->cwd, .gpus = gpus_of(w, job)
-	};
-	int result = -1;
-
-	task.log_fd = batch_state_open_log(w->state, job, p->attempt, true, err);
-	if (task.log_fd >= 0) {
-		batch_task_command(w->work, step, p->run_id, &argv);
-		batch_task_environment(w->state, step, &added);
-		task.argv = argv.v;
-		task.added = added.v;
-		result = w->work->executor->ops->submit(w->work->executor, &task, p, err);
-		close(task.log_fd);
-	}
-	strv_release(&argv);
-	strv_release(&added);
-	return result;
-}
-
-/*
- * The run's id is on the disk before anything is started: whatever happens from here on, the next one
- * that works on this batch finds out by it. An id that has never begun is used once more.
- */
-static void begin(struct worker *w, size_t job, bool is_fresh)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-	struct err err = ERR_INIT;
-
-	if (is_fresh && id_make(p->run_id, &w->trouble) < 0)
-		return;
-	p->attempt += is_fresh;
-	p->state = BATCH_JOB_RUNNING;
-	p->exit_code = -1;
-	worker_set_now(&p->start_time);
-	worker_set_text(&p->end_time, NULL);
-	describe_process(p);
-	batch_state_note(w->state, job);
-	if (worker_sync(w) < 0)
-		return;
-	if (submit(w, job, &err) < 0) {
-		worker_fail(w, job, err.msg);
-		return;
-	}
-	w->live[job] = (struct live_job){ .is_handed = true, .deadline_ms = deadline_of(w, job) };
-	w->n_running++;
-	worker_set_text(&p->why, NULL);
-	worker_note(w, job);
-}
 
 /* ---- what may begin ---- */
 
 enum readiness { NOT_YET, READY, BLOCKED };
 
 /* With --needed: is it skipped? Either way what it does says why. */
-static bool is_skipped(struct worker *w, size_t job)
+bool worker_skips(struct worker *w, size_t job)
 {
 	const struct batch_step *step = &w->plan->steps[job];
 	char *why;
@@ -223,10 +120,13 @@ static void go_through(struct worker *w)
 			block(w, job, on);
 		else if (readiness == READY && w->plan->steps[job].is_recording)
 			n_recordings += ready[job] = true;
-		else if (readiness == READY && ops->has_room(w->work->executor, gpus_of(w, job)) &&
-			 (w->state->jobs[job].attempt || !is_skipped(w, job)))
-			begin(w, job, true);
+		else if (readiness == READY && !ops->waits_itself &&
+			 ops->has_room(w->work->executor, worker_gpus(w, job)) &&
+			 (w->state->jobs[job].attempt || !worker_skips(w, job)))
+			worker_begin(w, &job, 1, &(struct strv)STRV_INIT, true);
 	}
+	if (ops->waits_itself && !w->is_stopping)
+		worker_hand_over(w);
 	if (n_recordings && !w->is_stopping)
 		record_ready(w, ready, n_recordings);
 	free(ready);
@@ -244,140 +144,14 @@ static bool can_go_on(const struct worker *w)
 	return false;
 }
 
-/* ---- what an earlier process left ---- */
-
-/* Is the process that was to begin it still on its way? */
-static bool is_on_its_way(const struct batch_progress *p)
-{
-	char host[HOST_NAME_MAX + 1] = "";
-	char boot[64];
-
-	gethostname(host, sizeof(host) - 1);
-	clock_boot_id(boot);
-	return p->pid > 0 && p->pid <= INT_MAX && p->host && strcmp(p->host, host) == 0 &&
-	       p->boot_id && strcmp(p->boot_id, boot) == 0 && p->pid_ns == proc_pid_namespace() &&
-	       proc_start_time((pid_t)p->pid) == p->pid_start && p->pid_start;
-}
-
-static void adopt(struct worker *w, size_t job)
-{
-	w->live[job] = (struct live_job){ .is_adopted = true, .deadline_ms = deadline_of(w, job) };
-	w->n_running++;
-	if (w->work->changed)
-		w->work->changed(w->work->arg, job);
-}
-
-static bool is_same(const char *a, const char *b)
-{
-	return a && b && strcmp(a, b) == 0;
-}
-
-/* Of a host that is gone: it has ended, whatever its journal says. */
-static int give_up(struct worker *w, size_t job, struct batch_finding *finding)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-	const struct batch_step *step = &w->plan->steps[job];
-	const char *host = finding->host ? finding->host : p->executor_id ? NULL : p->host;
-	bool is_meant = finding->verdict == BATCH_NOT_BEGUN || finding->is_elsewhere;
-
-	if (!is_meant || !is_same(host, w->work->gone_host))
-		return 0;
-	if (batch_give_up(step, p->run_id, host, &w->trouble) < 0)
-		return -1;
-	if (finding->verdict == BATCH_NOT_BEGUN) {
-		finding->verdict = BATCH_INTERRUPTED;
-		return 0;
-	}
-	batch_finding_release(finding);
-	return batch_judge(step, p->run_id, finding, &w->trouble);
-}
-
-static void tell_elsewhere(struct worker *w, size_t job, const struct batch_finding *finding)
-{
-	char *text;
-
-	if (!finding->is_elsewhere || !w->work->said || w->state->jobs[job].executor_id)
-		return;
-	text = xstrf("%s goes on, on %s, and is waited for; if that host is gone for good, begin "
-		     "again with --host-is-gone %s",
-		     worker_name(w, job), finding->host, finding->host);
-	w->work->said(w->work->arg, text);
-	free(text);
-}
-
-static void take_over(struct worker *w, size_t job)
-{
-	struct batch_progress *p = &w->state->jobs[job];
-	struct batch_finding finding;
-
-	if (batch_judge(&w->plan->steps[job], p->run_id, &finding, &w->trouble) < 0)
-		return;
-	if (give_up(w, job, &finding) < 0) {
-		batch_finding_release(&finding);
-		return;
-	}
-	tell_elsewhere(w, job, &finding);
-	if (finding.verdict == BATCH_GOES_ON ||
-	    (finding.verdict == BATCH_NOT_BEGUN && is_on_its_way(p)))
-		adopt(w, job);
-	else if (finding.verdict == BATCH_NOT_BEGUN)
-		begin(w, job, false);
-	else
-		worker_conclude(w, job, -1, &finding);
-	batch_finding_release(&finding);
-}
-
-static void take_over_all(struct worker *w)
-{
-	for (size_t i = 0; i < w->plan->n && !w->trouble.code; i++)
-		if (w->state->jobs[i].state == BATCH_JOB_RUNNING)
-			take_over(w, i);
-}
-
-static void look_at_adopted(struct worker *w, int64_t now)
-{
-	for (size_t i = 0; i < w->plan->n; i++) {
-		struct live_job *live = &w->live[i];
-		struct batch_finding finding;
-		struct err ignored = ERR_INIT; /* the next look may see more */
-
-		if (!live->is_adopted || now - live->look_ms < LOOK_MS)
-			continue;
-		live->look_ms = now;
-		if (batch_judge(&w->plan->steps[i], w->state->jobs[i].run_id, &finding, &ignored) <
-		    0)
-			continue;
-		if (finding.verdict == BATCH_NOT_BEGUN && !is_on_its_way(&w->state->jobs[i]))
-			worker_put_back(w, i, "it did not begin");
-		else if (finding.verdict != BATCH_NOT_BEGUN && finding.verdict != BATCH_GOES_ON)
-			worker_conclude(w, i, -1, &finding);
-		batch_finding_release(&finding);
-	}
-}
-
 /* ---- signals, time, cancel ---- */
-
-/* An adopted run is no child of ours, but one of this host may be told all the same. It leads its
- * process group, as all that executor_local starts. */
-static void signal_adopted(struct worker *w, size_t job, int number)
-{
-	struct batch_finding finding;
-	struct err ignored = ERR_INIT;
-
-	if (batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding, &ignored) < 0)
-		return;
-	if (finding.verdict == BATCH_GOES_ON && finding.pid > 0 &&
-	    is_on_its_way(&w->state->jobs[job]))
-		kill((pid_t)(number == SIGKILL ? -finding.pid : finding.pid), number);
-	batch_finding_release(&finding);
-}
 
 static void send(struct worker *w, size_t job, int number)
 {
 	if (w->live[job].is_handed)
 		w->work->executor->ops->signal(w->work->executor, job, number);
 	else if (w->live[job].is_adopted)
-		signal_adopted(w, job, number);
+		worker_signal_adopted(w, job, number);
 }
 
 static void ask_to_end(struct worker *w, size_t job, const char *reason, int64_t now)
@@ -418,27 +192,20 @@ static void say(struct worker *w, const char *text)
 		w->work->said(w->work->arg, text);
 }
 
-static bool is_elsewhere(const struct worker *w, size_t job)
-{
-	struct batch_finding finding;
-	struct err ignored = ERR_INIT;
-	bool found = batch_judge(&w->plan->steps[job], w->state->jobs[job].run_id, &finding,
-				 &ignored) == 0 &&
-		     finding.is_elsewhere;
-
-	batch_finding_release(&finding);
-	return found;
-}
-
 /* What goes on on another host cannot be told to end, and need not be waited for by one who leaves. */
 static void let_go(struct worker *w)
 {
 	for (size_t i = 0; i < w->plan->n; i++) {
-		if (!w->live[i].is_adopted || !is_elsewhere(w, i))
+		if (!w->live[i].is_adopted || !worker_is_elsewhere(w, i))
 			continue;
 		w->live[i] = (struct live_job){ .reason = NULL };
 		w->n_running--;
 	}
+}
+
+static void on_said(void *arg, const char *text)
+{
+	say(arg, text);
 }
 
 static void on_signal(struct worker *w, int number)
@@ -446,6 +213,11 @@ static void on_signal(struct worker *w, int number)
 	if (number == SIGCHLD)
 		return;
 	w->is_stopping = true;
+	if (w->work->executor->ops->waits_itself) {
+		w->interrupts++;
+		w->is_leaving = true; /* the cluster goes on */
+		return;
+	}
 	let_go(w);
 	if (number != SIGINT) {
 		w->interrupts += 2;
@@ -467,7 +239,7 @@ static void watch_cancel(struct worker *w, int64_t now)
 	w->is_cancelled = true;
 	w->is_stopping = true;
 	for (size_t i = 0; i < w->plan->n; i++) {
-		if (w->live[i].is_adopted && is_elsewhere(w, i))
+		if (w->live[i].is_adopted && worker_is_elsewhere(w, i))
 			worker_finish(w, i, BATCH_JOB_CANCELLED, "it goes on, on another host");
 		else if (w->live[i].is_handed || w->live[i].is_adopted)
 			ask_to_end(w, i, NULL, now);
@@ -509,12 +281,17 @@ static int beat(struct worker *w, int64_t now)
 static void turn(struct worker *w)
 {
 	struct executor *executor = w->work->executor;
+	const struct executor_news news = { .arg = w,
+					    .ended = worker_on_ended,
+					    .queued = worker_on_queued,
+					    .named = worker_on_named,
+					    .said = on_said };
 	int64_t now = clock_monotonic_ms();
 
 	if (beat(w, now) < 0)
 		return;
-	executor->ops->poll(executor, worker_on_ended, w);
-	look_at_adopted(w, now);
+	executor->ops->poll(executor, &news);
+	worker_look_at_adopted(w, now);
 	watch_time(w, now);
 	watch_cancel(w, now);
 	if (!w->is_stopping)
@@ -527,7 +304,8 @@ static void turn(struct worker *w)
 static void sum_up(const struct worker *w, struct batch_result *result)
 {
 	*result = (struct batch_result){ .was_interrupted = w->interrupts > 0,
-					 .was_cancelled = w->is_cancelled };
+					 .was_cancelled = w->is_cancelled,
+					 .was_detached = w->work->detach };
 	for (size_t i = 0; i < w->plan->n; i++)
 		result->count[w->state->jobs[i].state]++;
 }
@@ -542,14 +320,32 @@ static int check_room(const struct worker *w, struct err *err)
 
 		if (w->state->jobs[i].state != BATCH_JOB_WAITING ||
 		    w->plan->steps[i].is_recording ||
-		    executor->ops->has_room(executor, gpus_of(w, i)))
+		    executor->ops->has_room(executor, worker_gpus(w, i)))
 			continue;
 		err_set(err, ERR_INVALID, "the job '%s' wants %zu GPUs, more than there are",
-			job->name, gpus_of(w, i));
+			job->name, worker_gpus(w, i));
 		err_hint(err, "'gpus = 0, 1' in [batch] or CUDA_VISIBLE_DEVICES name those to use");
 		return batch_place(err, job, "gpus");
 	}
 	return 0;
+}
+
+/* All that can be handed over now is, and known to be; what follows a recording, too. */
+static bool may_detach(const struct worker *w)
+{
+	const struct executor *executor = w->work->executor;
+
+	if (!w->work->detach || !executor->ops->waits_itself || executor->ops->is_unsure(executor))
+		return false;
+	for (size_t i = w->first; i < w->plan->n; i++) {
+		size_t job = w->plan->order.sorted[i];
+		size_t on;
+
+		if (w->state->jobs[job].state == BATCH_JOB_WAITING &&
+		    readiness_of(w, job, &on) != NOT_YET)
+			return w->is_stopping;
+	}
+	return true;
 }
 
 int batch_work_on(struct batch_work *work, struct batch_result *result, struct err *err)
@@ -563,9 +359,9 @@ int batch_work_on(struct batch_work *work, struct batch_result *result, struct e
 		return -1;
 	w.live = xcalloc(w.plan->n ? w.plan->n : 1, sizeof(*w.live));
 	block_signals(&watched, &old);
-	take_over_all(&w);
+	worker_take_over(&w);
 	turn(&w);
-	while (can_go_on(&w) && !w.trouble.code) {
+	while (can_go_on(&w) && !w.trouble.code && !w.is_leaving && !may_detach(&w)) {
 		if (w.n_running)
 			wait_a_moment(&w, &watched);
 		turn(&w);

@@ -7,7 +7,8 @@
  *
  * The state is created or taken by the caller. Killed at any moment, the same call goes on: what had
  * been handed over is judged by the journal of its stage directory, and what still goes on is waited
- * for. One interrupt: nothing new begins; each further one is passed on to what runs.
+ * for. One interrupt: nothing new begins; each further one is passed on to what runs. What a
+ * scheduler has goes on without us: there any signal ends only the watching.
  */
 #ifndef APP_BATCH_RUN_H
 #define APP_BATCH_RUN_H
@@ -23,7 +24,8 @@ struct batch_work {
 	const char *config_file; /* --config, absolute; or NULL */
 	bool keep_going;
 	const char *gone_host; /* the user says so: what goes on there is given up; or NULL */
-	bool only_needed;      /* skip what would do nothing new: see batch_needed.h */
+	bool detach; /* with an executor that waits itself: return once all that can be is there */
+	bool only_needed; /* skip what would do nothing new: see batch_needed.h */
 
 	/* Told of each change of a job, and every 'tick' while something runs; either may be NULL. */
 	void (*changed)(void *arg, size_t job);
@@ -37,6 +39,7 @@ struct batch_result {
 	size_t count[BATCH_JOB_CANCELLED + 1]; /* by state */
 	bool was_interrupted;
 	bool was_cancelled;
+	bool was_detached;
 };
 
 /* 0 when nothing is left that could begin, or when it was stopped; -1 where the state cannot be

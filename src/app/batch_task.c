@@ -12,20 +12,23 @@
 #define OUTPUT_LIMIT (1u << 20)
 #define TAIL 4096
 
-static void add_common(const struct batch_work *work, struct strv *argv)
+void batch_task_options(const struct session_options *options, const char *config_file,
+			const char *root, struct strv *argv)
 {
-	const struct strv *plugins = &work->session->options.plugin_files;
+	const struct strv *plugins = &options->plugin_files;
 
 	strv_push(argv, "--root");
-	strv_push(argv, work->state->root);
-	if (work->config_file) {
+	strv_push(argv, root);
+	if (config_file) {
 		strv_push(argv, "--config");
-		strv_push(argv, work->config_file);
+		strv_push(argv, config_file);
 	}
 	for (size_t i = 0; i < plugins->n; i++) {
 		strv_push(argv, "--plugin");
 		strv_push(argv, plugins->v[i]);
 	}
+	if (options->any_stage)
+		strv_push(argv, "--generic");
 }
 
 static void add_option(const struct batch_job *job, const char *key, const char *option,
@@ -60,7 +63,8 @@ static void add_lists(const struct batch_job *job, struct strv *argv)
 	strv_release(&tags);
 }
 
-void batch_task_command(const struct batch_work *work, const struct batch_step *step,
+void batch_task_command(const struct session_options *options, const char *config_file,
+			const struct batch_state *state, const struct batch_step *step,
 			const char *run_id, struct strv *argv)
 {
 	const struct batch_job *job = step->job;
@@ -68,7 +72,7 @@ void batch_task_command(const struct batch_work *work, const struct batch_step *
 	strv_push(argv, "thhost");
 	strv_push(argv, "run");
 	strv_push(argv, batch_get(job, "stage"));
-	add_common(work, argv);
+	batch_task_options(options, config_file, state->root, argv);
 	add_option(job, "dataset", "--dataset", argv);
 	strv_push(argv, "--exp");
 	strv_push(argv, step->exp);
@@ -80,8 +84,6 @@ void batch_task_command(const struct batch_work *work, const struct batch_step *
 	add_lists(job, argv);
 	strv_push(argv, "--run-id");
 	strv_push(argv, run_id);
-	if (work->session->options.any_stage)
-		strv_push(argv, "--generic");
 	if (!step->argv.n)
 		return;
 	strv_push(argv, "--fill");
@@ -100,6 +102,7 @@ void batch_task_environment(const struct batch_state *state, const struct batch_
 void batch_task_repair(const struct batch_work *work, const struct batch_step *step)
 {
 	struct strv argv = STRV_INIT;
+	struct session_options options = work->session->options;
 	char *self = proc_self();
 	struct proc_answer answer = PROC_ANSWER_INIT;
 	struct err ignored = ERR_INIT;
@@ -110,7 +113,8 @@ void batch_task_repair(const struct batch_work *work, const struct batch_step *s
 
 	strv_push(&argv, "thhost");
 	strv_push(&argv, "repair");
-	add_common(work, &argv);
+	options.any_stage = false; /* 'repair' asks for no stage */
+	batch_task_options(&options, work->config_file, work->state->root, &argv);
 	strv_push(&argv, step->path);
 	request.argv = argv.v;
 	proc_capture(&request, &answer, &ignored);
@@ -133,10 +137,8 @@ static char *last_line(const char *text)
 	return found ? xstrndup(found, strcspn(found, "\n")) : NULL;
 }
 
-char *batch_task_last_words(const struct batch_state *state, size_t job)
+static char *last_words_of(int fd)
 {
-	struct err ignored = ERR_INIT;
-	int fd = batch_state_open_log(state, job, state->jobs[job].attempt, false, &ignored);
 	char tail[TAIL + 1];
 	struct stat st;
 	ssize_t n = -1;
@@ -150,4 +152,15 @@ char *batch_task_last_words(const struct batch_state *state, size_t job)
 		return NULL;
 	tail[n] = '\0';
 	return last_line(tail);
+}
+
+char *batch_task_last_words(const struct batch_state *state, size_t job)
+{
+	const struct batch_progress *p = &state->jobs[job];
+	struct err ignored = ERR_INIT;
+	char *words = last_words_of(batch_state_open_log(state, job, p->attempt, false, &ignored));
+
+	if (!words && p->executor_id)
+		words = last_words_of(batch_state_open_output(state, p->executor_id, &ignored));
+	return words;
 }

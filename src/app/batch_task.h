@@ -6,8 +6,13 @@
 #include "app/batch_run.h"
 
 /* "thhost run STAGE --run-id ID ... [--fill -- COMMAND]" */
-void batch_task_command(const struct batch_work *work, const struct batch_step *step,
+void batch_task_command(const struct session_options *options, const char *config_file,
+			const struct batch_state *state, const struct batch_step *step,
 			const char *run_id, struct strv *argv);
+
+/* "--root R --config C --plugin P ...", as it was given to us. */
+void batch_task_options(const struct session_options *options, const char *config_file,
+			const char *root, struct strv *argv);
 
 /* What the job's environment has beyond ours: env.NAME, THHOST_BATCH, THHOST_JOB. */
 void batch_task_environment(const struct batch_state *state, const struct batch_step *step,

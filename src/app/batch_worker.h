@@ -1,6 +1,7 @@
 /*
- * batch_worker - what batch_run.c, which begins jobs, and batch_end.c, which judges them, share. Nobody
- * else includes this.
+ * batch_worker - what the files share that work on a batch: batch_run.c says when a job may begin,
+ * batch_begin.c begins it, batch_hand_over.c makes arrays for a scheduler, batch_adopt.c goes on with
+ * what an earlier process left, batch_end.c judges what is over. Nobody else includes this.
  */
 #ifndef APP_BATCH_WORKER_H
 #define APP_BATCH_WORKER_H
@@ -16,6 +17,8 @@ struct live_job {
 	int64_t deadline_ms;
 	int64_t kill_ms;
 	int64_t look_ms;
+	int64_t lag_ms; /* it ended well, and until then its journal may not show it; 0 */
+	bool has_begun; /* in the scheduler's queue */
 };
 
 struct worker {
@@ -27,6 +30,7 @@ struct worker {
 	size_t n_running;
 	int64_t beat_ms;  /* when the last sign of life was given */
 	bool is_stopping; /* nothing new begins */
+	bool is_leaving;  /* what a scheduler has goes on unwatched */
 	bool has_failed;
 	bool is_cancelled;
 	int interrupts;
@@ -55,7 +59,33 @@ void worker_fail(struct worker *w, size_t job, const char *why);
 void worker_conclude(struct worker *w, size_t job, int status, const struct batch_finding *finding);
 
 /* For ops->poll(); 'arg' is the worker. */
-void worker_on_ended(void *arg, size_t job, int status);
+void worker_on_ended(void *arg, size_t job, const struct executor_end *end);
+void worker_on_queued(void *arg, size_t job, const char *text, bool runs);
+void worker_on_named(void *arg, size_t job, const char *executor_id);
+
+/* Begin them; more than one only where the executor waits itself, for 'waits_for' (executor ids).
+ * 'is_fresh': with new ids of their runs. */
+void worker_begin(struct worker *w, const size_t *jobs, size_t n, const struct strv *waits_for,
+		  bool is_fresh);
+
+/* Hand over all that can wait in a scheduler's queue. */
+void worker_hand_over(struct worker *w);
+
+/* With --needed: is it skipped? Either way what it does says why. */
+bool worker_skips(struct worker *w, size_t job);
+
+size_t worker_gpus(const struct worker *w, size_t job); /* SIZE_MAX: it does not say */
+
+/* In monotonic milliseconds; 0: it has all the time, or its executor sees to that. */
+int64_t worker_deadline(const struct worker *w, size_t job);
+
+/* Go on with what an earlier process had begun. */
+void worker_take_over(struct worker *w);
+
+/* Is any of it over that is no child of ours? */
+void worker_look_at_adopted(struct worker *w, int64_t now);
+void worker_signal_adopted(struct worker *w, size_t job, int number);
+bool worker_is_elsewhere(const struct worker *w, size_t job);
 
 void worker_set_text(char **place, const char *text);
 void worker_set_now(char **place);

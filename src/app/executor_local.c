@@ -117,15 +117,25 @@ static int start(const struct local *local, const struct executor_task *task, ch
 	return err_errno(err, ERR_FAILED, "cannot start '%s'", local->self);
 }
 
-static int submit(struct executor *e, const struct executor_task *task,
-		  struct batch_progress *progress, struct err *err)
+static void prepare(struct executor *e, const struct executor_task *tasks, size_t n)
+{
+	(void)e;
+	for (size_t i = 0; i < n; i++) {
+		free(tasks[i].progress->executor_id);
+		tasks[i].progress->executor_id = NULL;
+	}
+}
+
+static int submit(struct executor *e, const struct executor_task *task, size_t n, struct err *err)
 {
 	struct local *local = local_of(e);
+	struct batch_progress *progress = task->progress;
 	struct str gpus = STR_INIT;
 	struct strv env = STRV_INIT;
 	pid_t pid = 0;
 	int result;
 
+	(void)n; /* one at a time */
 	if (task->gpus != SIZE_MAX)
 		take_gpus(local, task->job, task->gpus, &gpus);
 	make_environment(task->added, task->gpus == SIZE_MAX ? NULL : gpus.buf, &env);
@@ -152,8 +162,7 @@ static int shell_status(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void poll_jobs(struct executor *e, void (*ended)(void *arg, size_t job, int status),
-		      void *arg)
+static void poll_jobs(struct executor *e, const struct executor_news *news)
 {
 	struct local *local = local_of(e);
 	size_t left = 0;
@@ -169,7 +178,9 @@ static void poll_jobs(struct executor *e, void (*ended)(void *arg, size_t job, i
 			continue;
 		}
 		give_back(local, job.job);
-		ended(arg, job.job, got < 0 ? -1 : shell_status(status));
+		news->ended(news->arg, job.job,
+			    &(struct executor_end){ .status =
+							    got < 0 ? -1 : shell_status(status) });
 	}
 	local->n = left;
 }
@@ -198,6 +209,7 @@ static void close_local(struct executor *e)
 static const struct executor_ops ops = {
 	.name = "local",
 	.has_room = has_room,
+	.prepare = prepare,
 	.submit = submit,
 	.poll = poll_jobs,
 	.signal = signal_job,

@@ -2,6 +2,7 @@
 
 #include "cli/batch_page.h"
 
+#include "app/batch_queue.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/render.h"
@@ -53,12 +54,15 @@ static bool is_silent(const struct batch_state *state)
 	return silent;
 }
 
-/* "running", "done", "failed", or "stopped" where there is more to do and nobody does it; "silent"
- * where another host has it and gave no sign for long. While the state is ours we have just stopped. */
+/* "running", "done", "failed"; "queued" where nobody watches what a cluster has, "stopped" where there
+ * is more to do and nobody does it; "silent" where another host has it and gave no sign for long. While
+ * the state is ours we have just stopped. */
 static const char *word_of(const struct batch_state *state)
 {
 	if (state->journal < 0 && batch_state_is_taken(state))
 		return is_silent(state) ? "silent" : "running";
+	if (batch_queue_has_any(state))
+		return "queued";
 	if (count(state, BATCH_JOB_WAITING) || count(state, BATCH_JOB_RUNNING))
 		return "stopped";
 	if (count(state, BATCH_JOB_FAILED) || count(state, BATCH_JOB_BLOCKED))
@@ -141,6 +145,23 @@ static void add_place(const struct batch_state *state, size_t job, struct str *o
 	str_adds(out, " ago");
 }
 
+/* "running"; of what a queue has, what that says: "pending (Priority)". */
+static void add_state(const struct batch_progress *p, struct str *out)
+{
+	if (p->state == BATCH_JOB_RUNNING && p->executor_id)
+		str_adds(out, p->queue ? p->queue : "handed over");
+	else
+		str_adds(out, batch_job_state_word(p->state));
+}
+
+static bool has_ids(const struct batch_state *state)
+{
+	for (size_t i = 0; i < state->batch.n_jobs; i++)
+		if (state->jobs[i].executor_id)
+			return true;
+	return false;
+}
+
 static void job_row(struct table *t, const struct batch_state *state, size_t job)
 {
 	const struct batch_progress *p = &state->jobs[job];
@@ -149,7 +170,9 @@ static void job_row(struct table *t, const struct batch_state *state, size_t job
 
 	table_row(t);
 	table_cell(t, TONE_PLAIN, state->batch.jobs[job].name);
-	table_cell(t, tone_of(word), word);
+	add_state(p, &text);
+	table_cell(t, tone_of(word), text.buf);
+	str_clear(&text);
 	if (seconds_of(p) >= 0)
 		add_duration(&text, seconds_of(p));
 	table_cell(t, TONE_PLAIN, text.buf);
@@ -157,6 +180,8 @@ static void job_row(struct table *t, const struct batch_state *state, size_t job
 	if (p->attempt > 1)
 		str_addf(&text, "%d", p->attempt);
 	table_cell(t, TONE_PLAIN, text.buf);
+	if (has_ids(state))
+		table_cell(t, TONE_DIM, p->executor_id ? p->executor_id : "");
 	str_clear(&text);
 	add_place(state, job, &text);
 	table_cell(t, TONE_PLAIN, p->why ? p->why : text.buf);
@@ -171,6 +196,8 @@ void batch_state_page(const struct batch_state *state, struct str *out)
 	table_column(t, "state", ALIGN_LEFT);
 	table_column(t, "took", ALIGN_RIGHT);
 	table_column(t, "attempts", ALIGN_RIGHT);
+	if (has_ids(state))
+		table_column(t, "queue", ALIGN_LEFT);
 	table_column(t, "", ALIGN_LEFT);
 	for (size_t i = 0; i < state->batch.n_jobs; i++)
 		job_row(t, state, i);
@@ -207,6 +234,7 @@ static void job_json(const struct batch_state *state, size_t job, struct jsonw *
 	sign_json("last_sign", p->state == BATCH_JOB_RUNNING ? batch_state_job_sign(state, job) : 0,
 		  w);
 	jsonw_pair_string(w, "executor_id", p->executor_id);
+	jsonw_pair_string(w, "queue", p->queue);
 	jsonw_pair_string(w, "gpus", p->gpus);
 	jsonw_pair_string(w, "start_time", p->start_time);
 	jsonw_pair_string(w, "end_time", p->end_time);

@@ -93,8 +93,11 @@ void batch_watch_changed(void *watch, size_t job)
 	const struct batch_progress *p = &w->state->jobs[job];
 	struct str text = STR_INIT;
 
-	str_addf(&text, "[%zu/%zu] %s %s", count_over(w), w->plan->n, w->plan->steps[job].job->name,
-		 batch_job_state_word(p->state));
+	str_addf(&text, "[%zu/%zu] %s ", count_over(w), w->plan->n, w->plan->steps[job].job->name);
+	if (p->state == BATCH_JOB_RUNNING && p->executor_id)
+		str_addf(&text, "%s, %s", p->queue ? p->queue : "handed over", p->executor_id);
+	else
+		str_adds(&text, batch_job_state_word(p->state));
 	if (p->state == BATCH_JOB_RUNNING && p->attempt > 1)
 		str_addf(&text, " (attempt %d)", p->attempt);
 	if (p->state == BATCH_JOB_DONE || p->state == BATCH_JOB_FAILED)
@@ -168,6 +171,21 @@ static void add_cut(struct str *out, struct str *line)
 	str_addch(out, '\n');
 }
 
+/* In a cluster's queue, and not running there. */
+static bool is_pending(const struct batch_progress *p)
+{
+	return p->executor_id && p->queue && strcmp(p->queue, "running") != 0;
+}
+
+static size_t count_pending(const struct batch_watch *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->plan->n; i++)
+		n += w->state->jobs[i].state == BATCH_JOB_RUNNING && is_pending(&w->state->jobs[i]);
+	return n;
+}
+
 static void add_job_line(const struct batch_watch *w, size_t job, struct str *out)
 {
 	struct str line = STR_INIT;
@@ -175,7 +193,10 @@ static void add_job_line(const struct batch_watch *w, size_t job, struct str *ou
 	str_addf(&line, "  %s  ", w->plan->steps[job].job->name);
 	add_since(&w->state->jobs[job], &line);
 	str_adds(&line, "  ");
-	add_last_output(w, job, &line);
+	if (is_pending(&w->state->jobs[job]))
+		add_safe(&line, w->state->jobs[job].queue);
+	else
+		add_last_output(w, job, &line);
 	add_cut(out, &line);
 	str_release(&line);
 }
@@ -185,7 +206,9 @@ static void add_total_line(const struct batch_watch *w, struct str *out)
 	struct str line = STR_INIT;
 
 	str_addf(&line, "  %zu of %zu done", count_over(w), w->plan->n);
-	str_addf(&line, ", %zu running", count(w, BATCH_JOB_RUNNING));
+	str_addf(&line, ", %zu running", count(w, BATCH_JOB_RUNNING) - count_pending(w));
+	if (count_pending(w))
+		str_addf(&line, ", %zu pending", count_pending(w));
 	str_addf(&line, ", %zu waiting", count(w, BATCH_JOB_WAITING));
 	if (count(w, BATCH_JOB_FAILED))
 		str_addf(&line, ", %zu failed", count(w, BATCH_JOB_FAILED));

@@ -1,8 +1,10 @@
 #include "base/base.h"
 
-#include "app/batch_run.h"
+#include "app/batch_queue.h"
+#include "app/batch_task.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/batch_job.h"
 #include "cli/batch_page.h"
 #include "cli/batch_watch.h"
 #include "cli/command.h"
@@ -16,7 +18,8 @@
 
 static const struct option_spec options[] = {
 	{ "jobs", 'j', "N", "how many run at once (default: the file's, else 1)" },
-	{ "executor", 0, "NAME", "who carries it out: local" },
+	{ "executor", 0, "NAME", "who carries it out: local, slurm" },
+	{ "detach", 0, NULL, "slurm: hand over what can be, and do not watch" },
 	{ "resume", 'r', NULL, "go on with what was begun and stopped" },
 	{ "host-is-gone", 0, "NAME",
 	  "with --resume: that host is dead for certain, so what it ran is not" },
@@ -123,25 +126,73 @@ static int find_gpus(const struct batch *batch, struct strv *gpus, struct err *e
 	return text ? batch_split_list(text, gpus, err) : 0;
 }
 
-static int open_executor(struct cli *cli, const struct batch *batch, struct executor **out,
-			 struct err *err)
+static int open_local(const struct batch *batch, int64_t limit, struct executor **out,
+		      struct err *err)
 {
-	const char *given = option_value(&cli->options, "executor");
-	const char *name = given ? given : batch_option(batch, "executor", "local");
-	const char *jobs = batch_option(batch, "jobs", "1");
-	int64_t limit = strtoll(jobs, NULL, 10);
 	struct strv gpus = STRV_INIT;
-	int result;
+	int result = find_gpus(batch, &gpus, err);
 
-	if (strcmp(name, "local") != 0)
-		return err_set(err, ERR_USAGE, "there is no executor '%s'; known: local", name);
-	result = option_integer(&cli->options, "jobs", 1, 1024, &limit, err);
-	if (result == 0)
-		result = find_gpus(batch, &gpus, err);
 	if (result == 0)
 		*out = executor_local((size_t)limit, &gpus);
 	strv_release(&gpus);
 	return result;
+}
+
+/* A limit only where somebody has said one: the cluster has limits of its own. */
+static int open_slurm(struct cli *cli, const struct batch_state *state, int64_t limit,
+		      const char *config_file, struct executor **out, struct err *err)
+{
+	bool is_limited =
+		option_given(&cli->options, "jobs") || batch_option(&state->batch, "jobs", NULL);
+	struct strv words = STRV_INIT;
+	struct executor_slurm_setup setup = { .state = state,
+					      .limit = is_limited ? (size_t)limit : 0 };
+
+	batch_task_options(&cli->session.options, config_file, state->root, &words);
+	setup.options = words.v;
+	*out = executor_slurm(&setup, err);
+	strv_release(&words);
+	return *out ? 0 : -1;
+}
+
+static const char *executor_of(const struct cli *cli, const struct batch *batch)
+{
+	const char *given = option_value(&cli->options, "executor");
+
+	return given ? given : batch_option(batch, "executor", "local");
+}
+
+/* Whether it can be carried out at all is known before anything is made. */
+static int check_executor(const struct cli *cli, const struct batch *batch, struct err *err)
+{
+	const char *name = executor_of(cli, batch);
+	bool is_slurm = strcmp(name, "slurm") == 0;
+
+	if (!is_slurm && strcmp(name, "local") != 0)
+		return err_set(err, ERR_USAGE, "there is no executor '%s'; known: local, slurm",
+			       name);
+	if (!is_slurm && option_given(&cli->options, "detach"))
+		return err_set(err, ERR_USAGE,
+			       "--detach is for --executor slurm: jobs on this machine want us");
+	return is_slurm ? executor_slurm_check(err) : 0;
+}
+
+static int open_executor(struct cli *cli, const struct batch_state *state, const char *config_file,
+			 struct executor **out, struct err *err)
+{
+	const char *name = executor_of(cli, &state->batch);
+	int64_t limit = strtoll(batch_option(&state->batch, "jobs", "1"), NULL, 10);
+
+	if (check_executor(cli, &state->batch, err) < 0 ||
+	    option_integer(&cli->options, "jobs", 1, 1024, &limit, err) < 0)
+		return -1;
+	if (strcmp(name, "slurm") == 0)
+		return open_slurm(cli, state, limit, config_file, out, err);
+	if (batch_queue_has_any(state)) {
+		err_set(err, ERR_USAGE, "jobs of batch %.13s are in Slurm's queue", state->id);
+		return err_hint(err, "go on with --executor slurm, or 'thhost batch cancel' them");
+	}
+	return open_local(&state->batch, limit, out, err);
 }
 
 static int exit_of(const struct batch_state *state, const struct batch_result *result,
@@ -149,12 +200,25 @@ static int exit_of(const struct batch_state *state, const struct batch_result *r
 {
 	size_t left = result->count[BATCH_JOB_WAITING] + result->count[BATCH_JOB_RUNNING];
 
+	if (result->was_interrupted && left && batch_queue_has_any(state)) {
+		err_set(err, ERR_INTERRUPTED,
+			"not watched any more; %zu jobs are left, and Slurm goes on with those "
+			"that it has",
+			left);
+		return err_hint(err,
+				"'thhost batch run %.13s --resume' watches again, 'thhost batch "
+				"cancel %.13s' ends them",
+				state->id, state->id);
+	}
 	if (result->was_interrupted && left) {
 		err_set(err, ERR_INTERRUPTED, "interrupted; %zu jobs are left", left);
 		return err_hint(err, "'thhost batch run %.13s --resume' goes on", state->id);
 	}
-	return left || result->count[BATCH_JOB_FAILED] || result->count[BATCH_JOB_BLOCKED] ||
-	       result->count[BATCH_JOB_CANCELLED];
+	if (result->was_detached && left)
+		log_notice("'thhost batch run %.13s --resume' watches and does what is left",
+			   state->id);
+	return (left && !result->was_detached) || result->count[BATCH_JOB_FAILED] ||
+	       result->count[BATCH_JOB_BLOCKED] || result->count[BATCH_JOB_CANCELLED];
 }
 
 static bool keeps_going(const struct cli *cli, const struct batch *batch)
@@ -191,13 +255,14 @@ static int work_on(struct cli *cli, struct batch_state *state, const struct batc
 				   .config_file = config_file,
 				   .gone_host = option_value(&cli->options, "host-is-gone"),
 				   .keep_going = keeps_going(cli, &state->batch),
+				   .detach = option_given(&cli->options, "detach"),
 				   .only_needed = option_given(&cli->options, "needed"),
 				   .changed = batch_watch_changed,
 				   .tick = batch_watch_tick,
 				   .said = batch_watch_said };
 	struct batch_watch *watch;
 	struct batch_result done;
-	int result = open_executor(cli, &state->batch, &work.executor, err);
+	int result = open_executor(cli, state, config_file, &work.executor, err);
 
 	if (result == 0) {
 		work.arg = watch = batch_watch_new(state, plan, log_level() == LOG_QUIET);
@@ -217,10 +282,13 @@ static int run_new(struct cli *cli, struct request *request, struct err *err)
 	struct layout *layout = &cli->session.layout;
 	char *cwd = getcwd(NULL, 0);
 	struct batch_start start = { .batch = &request->batch, .root = layout->root, .cwd = cwd };
+	const char *executor = option_value(&cli->options, "executor");
 	int result = cwd ? batch_state_reserve(&state, layout->rootfd, layout->root,
 					       request->batch.path, err)
 			 : err_errno(err, ERR_FAILED, "cannot find the current directory");
 
+	if (executor) /* the same one goes on with it */
+		batch_set(&request->batch.settings, "executor", executor, "--executor", 0);
 	if (result == 0)
 		result = batch_make_experiments(&request->plan, &cli->session, err);
 	start.common_exp = request->plan.common_exp;
@@ -244,6 +312,8 @@ static int batch_run_new(struct cli *cli, struct err *err)
 	bool is_dry = option_given(&cli->options, "dry-run");
 	int result = read_batch(cli, &request, err);
 
+	if (result == 0 && !is_dry)
+		result = check_executor(cli, &request.batch, err);
 	if (result == 0 && !is_dry)
 		result = make_root(cli, &request.batch, err);
 	if (result == 0)
@@ -466,6 +536,8 @@ static int batch_status_verb(struct cli *cli, struct err *err)
 		return list_batches(cli, err);
 	result = find_state(cli, operand(cli, 1), &state, err);
 	if (result == 0)
+		batch_queue_ask(&state);
+	if (result == 0)
 		result = show_state(cli, &state, err);
 	batch_state_release(&state);
 	return result;
@@ -507,6 +579,20 @@ static int find_job(const struct batch_state *state, const char *name, size_t *j
 		       name, state->id);
 }
 
+/* Where the job never came as far as its log, what the scheduler kept. */
+static int open_log(const struct batch_state *state, size_t job, struct err *err)
+{
+	const struct batch_progress *p = &state->jobs[job];
+	struct err ignored = ERR_INIT;
+	int fd = batch_state_open_log(state, job, p->attempt, false, err);
+
+	if (fd < 0 && err->code == ERR_NOT_FOUND && p->executor_id)
+		fd = batch_state_open_output(state, p->executor_id, &ignored);
+	if (fd >= 0)
+		*err = (struct err)ERR_INIT;
+	return fd;
+}
+
 static int batch_logs_verb(struct cli *cli, struct err *err)
 {
 	struct batch_state state = BATCH_STATE_INIT;
@@ -518,7 +604,7 @@ static int batch_logs_verb(struct cli *cli, struct err *err)
 		return err_set(err, ERR_USAGE, "of which job? (thhost batch logs JOB [BATCH])");
 	if (find_state(cli, operand(cli, 2), &state, err) == 0 &&
 	    find_job(&state, operand(cli, 1), &job, err) == 0)
-		fd = batch_state_open_log(&state, job, state.jobs[job].attempt, false, err);
+		fd = open_log(&state, job, err);
 	if (fd >= 0) {
 		result = print_log(fd, err);
 		close(fd);
@@ -606,6 +692,7 @@ static const struct {
 	{ "run", batch_run_verb },	 { "record", batch_record_verb },
 	{ "status", batch_status_verb }, { "logs", batch_logs_verb },
 	{ "cancel", batch_cancel_verb }, { "retry", batch_retry_verb },
+	{ "job", batch_job_verb },
 };
 
 static int run_batch(struct cli *cli, struct err *err)
@@ -634,6 +721,6 @@ const struct command cmd_batch = {
 		   "file; the newest is meant where none is given.\n",
 	.options = options,
 	.min_operands = 1,
-	.max_operands = 3,
+	.max_operands = 4,
 	.run = run_batch,
 };

@@ -25,16 +25,18 @@
 
 enum batch_kind {
 	BATCH_TEXT,
-	BATCH_NAME,	/* one component of a path: see sys/path.h */
-	BATCH_PATH,	/* relative to the file that names it; absolute once it is read */
-	BATCH_LIST,	/* "a, b": see batch_split_list() */
-	BATCH_COMMAND,	/* several lines are one; see conf_split_command() */
-	BATCH_LINES,	/* each line says something of its own */
-	BATCH_NUMBER,	/* whole, from 'min' to 'max' */
-	BATCH_REAL,	/* from 0 */
-	BATCH_BOOL,	/* yes no true false on off 1 0 */
-	BATCH_DURATION, /* "1h30m": see batch_seconds() */
-	BATCH_CHOICE,	/* one of 'choices' */
+	BATCH_NAME,	  /* one component of a path: see sys/path.h */
+	BATCH_PATH,	  /* relative to the file that names it; absolute once it is read */
+	BATCH_LIST,	  /* "a, b": see batch_split_list() */
+	BATCH_COMMAND,	  /* several lines are one; see conf_split_command() */
+	BATCH_LINES,	  /* each line says something of its own */
+	BATCH_NUMBER,	  /* whole, from 'min' to 'max' */
+	BATCH_REAL,	  /* from 0 */
+	BATCH_BOOL,	  /* yes no true false on off 1 0 */
+	BATCH_DURATION,	  /* "1h30m": see batch_seconds() */
+	BATCH_CHOICE,	  /* one of 'choices' */
+	BATCH_SLURM_TIME, /* a duration, or Slurm's "1-12:00:00" */
+	BATCH_SBATCH,	  /* options of sbatch: see batch_sbatch_words() */
 };
 
 /* Where a key may stand. */
@@ -133,6 +135,9 @@ void batch_pairs(const struct batch_job *job, const char *prefix, struct strv *o
  * for 'thhost run --fill'; with "shell = yes" that is sh, -c and the line. Nothing without a command.
  */
 int batch_argv(const struct batch_job *job, struct strv *argv, struct err *err);
+
+/* The words of "sbatch", over all of its lines. ERR_INVALID. */
+int batch_sbatch_words(const char *text, struct strv *words, struct err *err);
 
 /* The jobs that a word of "after" names: a job, a section or a pattern. Indices into 'out' (the caller
  * frees it). */

@@ -132,7 +132,8 @@ static int go_on(struct reading *r, const struct ini_entry *entry, struct err *e
 	if (!r->last) /* of a key that the including file has set: passed over with it */
 		return 0;
 	if (r->last_key->kind != BATCH_COMMAND && r->last_key->kind != BATCH_LINES &&
-	    r->last_key->kind != BATCH_LIST && r->last_key->kind != BATCH_TEXT)
+	    r->last_key->kind != BATCH_LIST && r->last_key->kind != BATCH_TEXT &&
+	    r->last_key->kind != BATCH_SBATCH)
 		return err_set(err, ERR_INVALID, "'%s' has its value on one line", entry->key);
 	/* A comma at a line's end is the list's own, not an empty part. */
 	if (r->last_key->kind == BATCH_LIST && has_suffix(r->last->text, ","))

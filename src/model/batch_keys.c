@@ -14,7 +14,7 @@
 static const struct batch_key keys[] = {
 	{ "name", BATCH_NAME, BATCH_IN_BATCH, 0, 0, NULL },
 	{ "include", BATCH_LIST, BATCH_IN_BATCH, 0, 0, NULL },
-	{ "executor", BATCH_CHOICE, BATCH_IN_BATCH, 0, 0, "local" },
+	{ "executor", BATCH_CHOICE, BATCH_IN_BATCH, 0, 0, "local slurm" },
 	{ "jobs", BATCH_NUMBER, BATCH_IN_BATCH, 1, 1024, NULL },
 	{ "keep_going", BATCH_BOOL, BATCH_IN_BATCH, 0, 0, NULL },
 	{ "gpus", BATCH_LIST, BATCH_IN_BATCH, 0, 0, NULL },
@@ -39,6 +39,12 @@ static const struct batch_key keys[] = {
 	{ "gpus", BATCH_NUMBER, RUN, 0, 1024, NULL },
 	{ "timeout", BATCH_DURATION, RUN | BATCH_IN_BATCH, 0, 0, NULL },
 	{ "retries", BATCH_NUMBER, RUN | BATCH_IN_BATCH, 0, 1000, NULL },
+
+	{ "partition", BATCH_TEXT, RUN, 0, 0, NULL },
+	{ "account", BATCH_TEXT, RUN, 0, 0, NULL },
+	{ "gres", BATCH_TEXT, RUN, 0, 0, NULL },
+	{ "time", BATCH_SLURM_TIME, RUN, 0, 0, NULL },
+	{ "sbatch", BATCH_SBATCH, RUN, 0, 0, NULL },
 
 	{ "from", BATCH_PATH, RECORD, 0, 0, NULL },
 	{ "steps", BATCH_NUMBER, RECORD, 0, INT64_MAX, NULL },
@@ -177,6 +183,66 @@ static int expected(const char *name, const char *what, const char *text, struct
 	return err_set(err, ERR_INVALID, "'%s' must be %s, not '%s'", name, what, text);
 }
 
+/* "90", "30:00", "1-12:00:00" as Slurm has it, or as our own times are written. */
+static bool is_slurm_time(const char *text)
+{
+	bool is_plain =
+		strspn(text, "0123456789:-") == strlen(text) && isdigit((unsigned char)*text);
+
+	return is_plain || batch_seconds(text) > 0 || strcasecmp(text, "unlimited") == 0;
+}
+
+/* What thhost says to sbatch itself, and what would make it do something else than hand over. */
+static bool is_own_option(const char *word)
+{
+	static const char *const names[] = {
+		"array",     "chdir",	"comment",  "clusters", "dependency",
+		"error",     "help",	"input",    "job-name", "kill-on-invalid-dep",
+		"open-mode", "output",	"parsable", "quiet",	"test-only",
+		"usage",     "verbose", "version",  "wait",	"wrap"
+	};
+	size_t len = strcspn(word + 2, "=");
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) /* getopt_long takes a beginning, too */
+		if (len && strncmp(names[i], word + 2, len) == 0)
+			return true;
+	return false;
+}
+
+static int check_sbatch(const char *name, const char *text, struct err *err)
+{
+	struct strv words = STRV_INIT;
+	int result = batch_sbatch_words(text, &words, err);
+
+	for (size_t i = 0; i < words.n && result == 0; i++) {
+		const char *word = words.v[i];
+
+		if (strncmp(word, "--", 2) != 0 || !word[2]) {
+			err_set(err, ERR_INVALID, "'%s' takes options such as --mem=8G, not '%s'",
+				name, word);
+			result =
+				err_hint(err, "an option and its value are one word: --NAME=VALUE");
+		} else if (is_own_option(word)) {
+			result = err_set(err, ERR_INVALID, "'%s': '%s' is for thhost to say", name,
+					 word);
+		}
+	}
+	strv_release(&words);
+	return result;
+}
+
+static int expected_choice(const struct batch_key *key, const char *name, const char *text,
+			   struct err *err)
+{
+	struct str choices = STR_INIT;
+
+	for (const char *p = key->choices; *p; p++)
+		str_adds(&choices, *p == ' ' ? " or " : (char[]){ *p, '\0' });
+	expected(name, choices.buf, text, err);
+	str_release(&choices);
+	return -1;
+}
+
 int batch_check_value(const struct batch_key *key, const char *name, const char *text,
 		      struct err *err)
 {
@@ -200,7 +266,14 @@ int batch_check_value(const struct batch_key *key, const char *name, const char 
 			       ? 0
 			       : expected(name, "a time such as 90s, 30m, 2h or 1d12h", text, err);
 	case BATCH_CHOICE:
-		return has_word(key->choices, text) ? 0 : expected(name, key->choices, text, err);
+		return has_word(key->choices, text) ? 0 : expected_choice(key, name, text, err);
+	case BATCH_SLURM_TIME:
+		return is_slurm_time(text)
+			       ? 0
+			       : expected(name, "a time such as 90s, 30m, 2h, 30:00 or 1-12:00:00",
+					  text, err);
+	case BATCH_SBATCH:
+		return check_sbatch(name, text, err);
 	case BATCH_COMMAND: /* batch_argv() knows whether a shell reads it */
 	case BATCH_TEXT:
 	case BATCH_PATH:

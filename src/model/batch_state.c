@@ -54,7 +54,7 @@ void batch_progress_release(struct batch_progress *progress)
 {
 	char *const owned[] = { progress->host, progress->boot_id,    progress->executor_id,
 				progress->gpus, progress->start_time, progress->end_time,
-				progress->why };
+				progress->why,	progress->queue };
 
 	for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
 		free(owned[i]);
@@ -650,11 +650,9 @@ int batch_state_uncancel(const struct batch_state *state, struct err *err)
 
 /* ---- logs ---- */
 
-int batch_state_open_log(const struct batch_state *state, size_t job, int attempt, bool create,
-			 struct err *err)
+static int open_in_logs(const struct batch_state *state, const char *name, int flags,
+			struct err *err)
 {
-	int flags = create ? O_WRONLY | O_CREAT | O_APPEND : O_RDONLY;
-	char *name = xstrf("%s.%d.log", state->batch.jobs[job].name, attempt);
 	int logs = path_open_beneath(state->dirfd, LOGS, O_RDONLY | O_DIRECTORY, err);
 	int fd = -1;
 
@@ -665,6 +663,30 @@ int batch_state_open_log(const struct batch_state *state, size_t job, int attemp
 				  "cannot open the log '%s'", name);
 		close(logs);
 	}
+	return fd;
+}
+
+int batch_state_open_log(const struct batch_state *state, size_t job, int attempt, bool create,
+			 struct err *err)
+{
+	int flags = create ? O_WRONLY | O_CREAT | O_APPEND : O_RDONLY;
+	char *name = xstrf("%s.%d.log", state->batch.jobs[job].name, attempt);
+	int fd = open_in_logs(state, name, flags, err);
+
+	free(name);
+	return fd;
+}
+
+int batch_state_open_output(const struct batch_state *state, const char *executor_id,
+			    struct err *err)
+{
+	char *name = xstrf("%s.out", executor_id);
+	int fd;
+
+	for (char *p = name; *p; p++)
+		if (*p == ':' || *p == '/')
+			*p = '-';
+	fd = open_in_logs(state, name, O_RDONLY, err);
 	free(name);
 	return fd;
 }

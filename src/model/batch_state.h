@@ -40,12 +40,13 @@ struct batch_progress {
 	int64_t pid; /* 0: none */
 	uint64_t pid_start;
 	uint64_t pid_ns;
-	char *executor_id; /* "slurm:4711", or NULL */
+	char *executor_id; /* "slurm:4711" (see app/executor.h), or NULL */
 	char *gpus;	   /* "0,1", or NULL */
 	char *start_time;
 	char *end_time;
 	int exit_code; /* as a shell shows it; -1: none */
 	char *why;     /* why it failed, or was skipped; or NULL */
+	char *queue; /* "pending (Priority)": what the queue says now, if it was asked; not kept */
 };
 
 void batch_progress_release(struct batch_progress *progress);
@@ -139,6 +140,10 @@ int batch_state_uncancel(const struct batch_state *state, struct err *err);
 /* Open the log of a job's attempt, for appending with 'create'; -1 with 'err' (ERR_NOT_FOUND). */
 int batch_state_open_log(const struct batch_state *state, size_t job, int attempt, bool create,
 			 struct err *err);
+
+/* What a scheduler kept of the job's own words and of its log before that was open. */
+int batch_state_open_output(const struct batch_state *state, const char *executor_id,
+			    struct err *err);
 
 /* All ids, oldest first. No batch yet is an empty list. */
 int batch_state_list(int rootfd, struct strv *ids, struct err *err);

@@ -3,6 +3,7 @@
 #include "model/batch.h"
 
 #include "base/mem.h"
+#include "model/conf.h"
 
 /* One part of a list up to its comma or line's end; NULL if a quote has no end. */
 static const char *take_part(const char *p, struct str *part)
@@ -53,4 +54,17 @@ int batch_split_list(const char *text, struct strv *out, struct err *err)
 		if (!p[strspn(p, " \t\n")]) /* a comma at the end of the last line */
 			return 0;
 	}
+}
+
+int batch_sbatch_words(const char *text, struct strv *words, struct err *err)
+{
+	char *line = xstrdup(text);
+	int result;
+
+	for (char *p = line; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	result = conf_split_command(line, words, err);
+	free(line);
+	return result;
 }

@@ -139,7 +139,7 @@ describe("a batch file", function()
 		{ "b.ini:2: unknown key 'each.seed' in [a]", "[job a]\neach.seed = 1, 2\n" },
 		{ "b.ini:2: 'jobs' must be a whole number from 1 to 1024, not '0'", "[batch]\njobs = 0\n" .. TINY },
 		{ "b.ini:2: 'keep_going' must be yes or no, not 'maybe'", "[batch]\nkeep_going = maybe\n" },
-		{ "b.ini:2: 'executor' must be local, not 'cloud'", "[batch]\nexecutor = cloud\n" },
+		{ "b.ini:2: 'executor' must be local or slurm, not 'cloud'", "[batch]\nexecutor = cloud\n" },
 		{ "b.ini:4: 'timeout' must be a time such as", "[job a]\nstage = tiny\ndataset = d\ntimeout = 90\n" },
 		{ "b.ini:3: 'stage' was set before (b.ini:2)", "[job a]\nstage = tiny\nstage = tiny\n" },
 		{ "b.ini:3: 'param.seed' was set before (b.ini:2)", "[job a]\nseed = 1\nparam.seed = 1\n" },
@@ -355,7 +355,7 @@ describe("config/batch.example.ini", function()
 		cli.shell("mkdir -p " .. t.dir .. "/old/stage1_cdla")
 		cli.shell("cp config/batch.example.ini " .. t.dir .. "/b.ini")
 		local jobs = batches.plan(t)
-		assert.equal(7, #jobs)
+		assert.equal(8, #jobs)
 		local text = assert(cli.read("config/batch.example.ini"))
 		for key in assert(cli.read("src/model/batch_keys.c")):gmatch('\n\t{ "([%w_.]+)"') do
 			assert(("\n" .. text):find("\n;? ?" .. key:gsub("%.", "%%.") .. "[%w_.]* ?="), "no key " .. key)

@@ -3,11 +3,13 @@ local batches = require "support.batches"
 local cjson = require "cjson"
 local cli = require "support.cli"
 local runs = require "support.runs"
+local slurm = require "support.slurm"
 local tree = require "support.tree"
 
 local HOME = cli.shell("pwd") .. "/tests/example/home.ini"
 
 local trees = {}
+local cluster -- a Slurm, where there can be one
 
 local function fresh()
 	local t = tree.bare()
@@ -47,6 +49,15 @@ local function history(t)
 	return found
 end
 
+--- All that the batch of a tree says that is left, once Slurm has `n` of its jobs done.
+local function wait_for_done(t, n, env)
+	return cli.wait_for(n .. " jobs to be recorded", function()
+		local recorded = cli.shell(("grep -l '\"state\": \"recorded\"' %s/*/*/.thhost/runs/*.json 2>/dev/null | wc -l; true")
+			:format(t.root))
+		return tonumber(recorded) >= n and (t:json({ "batch", "status", "home" }, 0, env))
+	end, 60)
+end
+
 local function edges(t)
 	local text = t:ok({ "lineage" }).out:gsub("exp_%d+_%d+", "EXP")
 	return text
@@ -54,6 +65,9 @@ end
 
 describe("tests/example/home.ini", function()
 	teardown(function()
+		if cluster then
+			cluster:stop()
+		end
 		for _, t in ipairs(trees) do
 			t:close()
 		end
@@ -88,6 +102,30 @@ describe("tests/example/home.ini", function()
 		local done = killed:json { "batch", "run", HOME, "-j", "2", "--resume" }
 		assert.equal(8, done.count.done)
 		assert.same(want, history(killed))
+		assert.equal(edges(whole), edges(killed))
+	end)
+
+	it("gives the same on Slurm, with nobody there, killed in the middle and resumed", function()
+		cluster = slurm.start()
+		if not cluster then
+			return
+		end
+		local env = { env = { SLURM_CONF = cluster.conf } }
+		local whole = fresh()
+		assert.equal(8, whole:json({ "batch", "run", HOME, "-j", "2" }).count.done)
+		local killed = fresh()
+		local wait = runs.start(killed, { "batch", "run", HOME, "--executor", "slurm" }, env.env)
+		wait_for_done(killed, 1, env)
+		runs.kill("KILL", batches.holder(killed))
+		wait()
+		local status = wait_for_done(killed, 8, env)
+		assert(status.count.done < 8, "nobody has noted what Slurm did alone")
+		local done = killed:json({ "batch", "run", HOME, "--resume" }, 0, env)
+		assert.equal(8, done.count.done)
+		for _, job in ipairs(done.jobs) do
+			assert.same({ 1, "slurm" }, { job.attempts, job.executor_id:match("^slurm") })
+		end
+		assert.same(history(whole), history(killed))
 		assert.equal(edges(whole), edges(killed))
 	end)
 

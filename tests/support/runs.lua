@@ -97,13 +97,17 @@ local PLAIN_INT = "python3 -c 'import os, signal, sys; signal.signal(signal.SIGI
 	.. "os.execvp(sys.argv[1], sys.argv[1:])' "
 
 --- Start thhost and go on; wait() gives its status.
-function M.start(t, args)
-	local words = {}
+---@param env? table<string, string> variables to set
+function M.start(t, args, env)
+	local words, set = {}, {}
+	for name, value in pairs(env or {}) do
+		set[#set + 1] = name .. "=" .. cli.quote(value)
+	end
 	for i, arg in ipairs(args) do
 		words[i] = cli.quote(arg)
 	end
-	assert(os.execute(("cd %s && { HOME=%s/home %s %s %s </dev/null >out 2>err; echo $? >status; } &")
-		:format(t.dir, t.dir, PLAIN_INT, cli.thhost, table.concat(words, " "))))
+	assert(os.execute(("cd %s && { HOME=%s/home %s %s %s %s </dev/null >out 2>err; echo $? >status; } &")
+		:format(t.dir, t.dir, table.concat(set, " "), PLAIN_INT, cli.thhost, table.concat(words, " "))))
 	return function()
 		return cli.wait_for("the end of thhost", function()
 			return tonumber(cli.read(t.dir .. "/status") or "")
