@@ -170,6 +170,7 @@ describe("batches on two machines", function()
 		begin("[defaults]\nstage = tiny\n" .. waiting "go" .. "[job a]\ndataset = a\n[job c]\ndataset = c\nafter = a\n")
 		local first = a:start(t, { "batch", "run", "b.ini" })
 		wait_for_file "go.up"
+		runs.wait_for_state(t, "running", "tiny_a")
 		a:down()
 		first.wait()
 		assert.equal("stopped", status(b, "b").state)
