@@ -593,6 +593,17 @@ static int open_log(const struct batch_state *state, size_t job, struct err *err
 	return fd;
 }
 
+static int check_begun(const struct batch_state *state, size_t job, struct err *err)
+{
+	const struct batch_progress *p = &state->jobs[job];
+
+	if (p->attempt)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, "the job '%s' has not begun: it has no log",
+		state->batch.jobs[job].name);
+	return p->why ? err_hint(err, "it is %s: %s", batch_job_state_word(p->state), p->why) : -1;
+}
+
 static int batch_logs_verb(struct cli *cli, struct err *err)
 {
 	struct batch_state state = BATCH_STATE_INIT;
@@ -603,7 +614,7 @@ static int batch_logs_verb(struct cli *cli, struct err *err)
 	if (!operand(cli, 1))
 		return err_set(err, ERR_USAGE, "of which job? (thhost batch logs JOB [BATCH])");
 	if (find_state(cli, operand(cli, 2), &state, err) == 0 &&
-	    find_job(&state, operand(cli, 1), &job, err) == 0)
+	    find_job(&state, operand(cli, 1), &job, err) == 0 && check_begun(&state, job, err) == 0)
 		fd = open_log(&state, job, err);
 	if (fd >= 0) {
 		result = print_log(fd, err);

@@ -125,6 +125,7 @@ describe("batch run", function()
 		assert.equal("a failed, b blocked, c blocked, d done", run(1))
 		assert.equal("exit status 1", job_of(status_of(), "a").why)
 		assert.equal("'a' is failed", job_of(status_of(), "b").why)
+		t:refused(3, "the job 'b' has not begun: it has no log", { "batch", "logs", "b" })
 	end)
 
 	it("begins nothing new after a failure where that is wanted, and later goes on", function()
