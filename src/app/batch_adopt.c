@@ -61,10 +61,15 @@ static int give_up(struct worker *w, size_t job, struct batch_finding *finding)
 	const struct batch_step *step = &w->plan->steps[job];
 	const char *host = finding->host ? finding->host : p->executor_id ? NULL : p->host;
 	bool is_meant = finding->verdict == BATCH_NOT_BEGUN || finding->is_elsewhere;
+	char *why;
+	int result;
 
 	if (!is_meant || !is_same(host, w->work->gone_host))
 		return 0;
-	if (batch_give_up(step, p->run_id, host, &w->trouble) < 0)
+	why = xstrf("given up: its host '%s' was said to be gone", host);
+	result = batch_give_up(step, p->run_id, host, why, &w->trouble);
+	free(why);
+	if (result < 0)
 		return -1;
 	if (finding->verdict == BATCH_NOT_BEGUN) {
 		finding->verdict = BATCH_INTERRUPTED;

@@ -252,6 +252,19 @@ static bool is_lost(const struct batch_finding *finding, const struct executor_e
 	       end->cause != EXECUTOR_VANISHED && end->cause != EXECUTOR_NEVER;
 }
 
+/* What cannot be closed now stays open in its journal; the batch goes on all the same. */
+static void close_lost(struct worker *w, size_t job, const struct executor_end *end)
+{
+	char *why = xstrf("given up: %s",
+			  end->reason ? end->reason : "it ended on another host without a word");
+	struct err err = ERR_INIT;
+
+	if (batch_give_up(&w->plan->steps[job], w->state->jobs[job].run_id, NULL, why, &err) < 0 &&
+	    w->work->said)
+		w->work->said(w->work->arg, err.msg);
+	free(why);
+}
+
 /* What is known from the scheduler alone; false: the journal says all there is. */
 static bool act_upon_end(struct worker *w, size_t job, const struct executor_end *end,
 			 const struct batch_finding *finding)
@@ -262,6 +275,8 @@ static bool act_upon_end(struct worker *w, size_t job, const struct executor_end
 
 	if (is_good || !w->work->executor->ops->waits_itself)
 		return false;
+	if (is_lost(finding, end))
+		close_lost(w, job, end);
 	if (is_cancel && !has_run(finding))
 		never_begun(w, job, end);
 	else if (w->is_cancelled && (has_run(finding) || is_lost(finding, end)))

@@ -119,11 +119,10 @@ static int free_directory(int fd, const char *host, struct err *err)
 }
 
 /* Under the lock of the record: its entry was appended before, or never will be. */
-int batch_give_up(const struct batch_step *step, const char *run_id, const char *host,
-		  struct err *err)
+int batch_give_up(const struct batch_step *step, const char *run_id, const char *gone_host,
+		  const char *why, struct err *err)
 {
 	struct lock lock = LOCK_INIT;
-	char *why = xstrf("given up: its host '%s' was said to be gone", host);
 	struct err none = ERR_INIT;
 	int fd = path_open_dir(step->path, &none);
 	int result = 0;
@@ -136,10 +135,9 @@ int batch_give_up(const struct batch_step *step, const char *run_id, const char 
 		if (result == 0)
 			result = journal_revoke(fd, run_id, why, has_entry(fd, step, run_id), err);
 		lock_release(&lock);
-		if (result == 0)
-			result = free_directory(fd, host, err);
+		if (result == 0 && gone_host)
+			result = free_directory(fd, gone_host, err);
 		close(fd);
 	}
-	free(why);
 	return result;
 }

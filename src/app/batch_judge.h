@@ -29,12 +29,13 @@ struct batch_finding {
 void batch_finding_release(struct batch_finding *finding);
 
 /*
- * The run goes on, or was about to begin, on 'host', of which the user says that it is gone: close it,
- * and see to it that nothing of it is ever recorded, should it live after all. ERR_BUSY while its
- * record is locked there.
+ * The run goes on, or was about to begin, on another host, and somebody who must know says that it is
+ * over: close it with 'why', and see to it that nothing of it is ever recorded, should it live after
+ * all. 'gone_host': all of that host is gone, and what it has locked in the stage directory is freed;
+ * NULL: only the run is. ERR_BUSY while its record is locked there.
  */
-int batch_give_up(const struct batch_step *step, const char *run_id, const char *host,
-		  struct err *err);
+int batch_give_up(const struct batch_step *step, const char *run_id, const char *gone_host,
+		  const char *why, struct err *err);
 
 /* Look, and close the run where everybody is gone. -1 where the journal cannot be read. */
 int batch_judge(const struct batch_step *step, const char *run_id, struct batch_finding *out,
