@@ -2,6 +2,8 @@
 local cjson = require "cjson"
 local cli = require "support.cli"
 local indexed = require "support.indexed"
+local runs = require "support.runs"
+local storage = require "support.storage"
 
 local NOT_USED = "thhost: the index is not used: "
 
@@ -367,4 +369,155 @@ describe("an index that others are at", function()
 			t:same()
 		end)
 	end
+end)
+
+describe("an index whose lock is held", function()
+	local held
+
+	-- Far more than the ten seconds that are waited, and less than for ever.
+	local BOUND = "timeout 60"
+
+	--- Start thhost, and return when it has stopped itself, with the lock of the index.
+	---@param words string[] arguments
+	---@param stop string words of strace that stop it
+	---@param place? string shell words that go there: to another host
+	local function hold(words, stop, place)
+		local env = t:options().env
+		local command = { "cd", cli.quote(t.dir), "&& {" }
+		for name, value in pairs { HOME = t.dir .. "/home", XDG_CACHE_HOME = env.XDG_CACHE_HOME,
+			XDG_STATE_HOME = t.dir .. "/home/state", THHOST_TEST_NOW = env.THHOST_TEST_NOW } do
+			command[#command + 1] = name .. "=" .. cli.quote(value)
+		end
+		for _, word in ipairs { place or "", "strace -qq -f -o trace", stop, cli.quote(cli.thhost),
+			table.concat(words, " "), "</dev/null >out 2>&1; echo $? >status; } &" } do
+			command[#command + 1] = word
+		end
+		held = {}
+		assert(os.execute(table.concat(command, " ")))
+		held.pid = cli.wait_for("the stop", function()
+			return (cli.read(t.dir .. "/trace") or ""):match("(%d+) +%-%-%- stopped by SIGSTOP")
+		end)
+		return held
+	end
+
+	--- Its exit status, after this signal.
+	local function let(signal)
+		local pid, ended = held.pid, nil
+		held = nil
+		if pid then
+			runs.kill(signal, pid)
+		end
+		ended = cli.wait_for("the end of who had the lock", function()
+			return tonumber(cli.read(t.dir .. "/status") or "")
+		end)
+		os.remove(t.dir .. "/status")
+		os.remove(t.dir .. "/trace")
+		return ended
+	end
+
+	--- Stops right after it has written who holds the lock.
+	local function at_lock()
+		return ("-P %s -e trace=ftruncate -e inject=ftruncate:signal=STOP:when=1")
+			:format(cli.quote((t:file():gsub("sqlite$", "lock"))))
+	end
+
+	--- A network's file system: what cannot be told of one is taken for the worst. 'more' is stopped at.
+	local function remote(more)
+		local paths = ("-P %s -P %s -P %s"):format(cli.quote(t.root), cli.quote(t.dir .. "/cache/thhost/index"),
+			cli.quote(t.dir .. "/cache/thhost/index/" .. (more and t:file():match("[^/]+$") or "none")))
+		return ("%s -e trace=fstatfs,pwrite64 -e inject=fstatfs:error=EIO %s"):format(paths, more or "")
+	end
+
+	--- list and index sync at once; what they gave, and that they ended by themselves.
+	local function ask_both()
+		local answer = {}
+		local files = { list = t.dir .. "/list", sync = t.dir .. "/sync" }
+		local expected = t:ok({ "list", "--json", "--no-index" }, t:options()).out
+		local env = t:options().env
+		cli.shell(([[cd '%s'; export HOME='%s/home' XDG_STATE_HOME='%s/home/state' XDG_CACHE_HOME='%s' \
+			THHOST_TEST_NOW=%s
+			%s %s list --json >list.out 2>list.err; echo $? >list.status &
+			%s %s index sync >sync.out 2>sync.err; echo $? >sync.status & wait]]):format(t.dir, t.dir, t.dir,
+			env.XDG_CACHE_HOME, env.THHOST_TEST_NOW, BOUND, cli.quote(cli.thhost), BOUND,
+			cli.quote(cli.thhost)))
+		for name, path in pairs(files) do
+			answer[name] = { out = cli.read(path .. ".out"), err = cli.read(path .. ".err"),
+				status = tonumber(cli.read(path .. ".status")) }
+		end
+		assert.equal(0, answer.list.status, answer.list.err)
+		assert.equal(expected, answer.list.out)
+		return answer
+	end
+
+	before_each(function()
+		fresh()
+		grow(20)
+		t:settle()
+	end)
+	after_each(function()
+		if held then
+			let "KILL"
+		end
+		done()
+	end)
+
+	local elsewhere = "unshare --uts sh -c 'hostname elsewhere; exec \"$@\"' -"
+
+	for name, case in pairs {
+		["who is stopped, and goes on"] = { signal = "CONT", status = 0 },
+		["who is stopped, and then killed"] = { signal = "KILL", status = 137 },
+		["another host, which goes on"] = { signal = "CONT", status = 0, place = elsewhere },
+		["another host, which is gone then"] = { signal = "KILL", status = 137, place = elsewhere },
+	} do
+		it("by " .. name .. " is waited for, but not without end", function()
+			if not has_strace() or storage.is_asan then
+				return cli.skip("needs strace, without a sanitizer")
+			elseif case.place and os.execute("unshare --uts true 2>/dev/null") ~= true then
+				return cli.skip("no UTS namespaces here")
+			end
+			local holder = hold({ "index", "rebuild" }, at_lock(), case.place)
+			-- Nothing has changed, so nobody needs the lock.
+			assert.equal(23 + 1, #t:same(nil, { is_brief = true, prefix = BOUND }).models)
+
+			cli.shell(("rm -rf '%s/exp_1/stage1_x1'"):format(t.root))
+			local answer = ask_both()
+			local host = case.place and "elsewhere" or cli.shell "hostname"
+			local who = ("is locked by pid %s on %s ('thhost index rebuild', for "):format(holder.pid, host)
+			assert.matches(NOT_USED, answer.list.err, 1, true)
+			assert.matches(who, answer.list.err, 1, true)
+			assert.equal(4, answer.sync.status, answer.sync.err)
+			assert.matches(who, answer.sync.err, 1, true)
+
+			assert.equal(case.status, let(case.signal), cli.read(t.dir .. "/out"))
+			assert.equal(22 + 1, #t:same().models)
+		end)
+	end
+
+	it("in the middle of a change, on a network, is right for those who wait, and after a kill", function()
+		if not has_strace() or storage.is_asan then
+			return cli.skip("needs strace, without a sanitizer")
+		end
+		local prefix = "strace -qq -f -o /dev/null " .. remote()
+		cli.shell(("rm -rf '%s/cache'"):format(t.dir))
+		t:ok({ "index", "sync" }, t:options { prefix = prefix })
+		assert.equal(1, cli.read(t:file()):byte(18 + 1)) -- 2 would be a write-ahead log: shared memory
+		t:later()
+		t:ok({ "index", "sync" }, t:options { prefix = prefix })
+		t:later()
+		t:same(nil, { is_brief = true, prefix = prefix })
+
+		-- The first page that it writes: the journal is on the disk, and nobody may read.
+		cli.shell(("rm -rf '%s/exp_1/stage1_x1'"):format(t.root))
+		hold({ "index", "sync" }, remote "-e inject=pwrite64:signal=STOP:when=1")
+		assert.equal("sqlite-journal", cli.shell(("find '%s/cache' -name '*-journal' -size +0 -o "
+			.. "-name '*-wal' -o -name '*-shm' | sed 's/.*[.]//'"):format(t.dir)))
+		local answer = ask_both()
+		assert.matches(NOT_USED, answer.list.err, 1, true)
+		assert.matches("database is locked", answer.list.err, 1, true)
+		assert.is_true(answer.sync.status == 1 or answer.sync.status == 4, answer.sync.err)
+
+		assert.equal(137, let "KILL")
+		t:same(nil, { is_brief = true, prefix = prefix })
+		t:same()
+	end)
 end)
