@@ -402,12 +402,12 @@ describe("an index whose lock is held", function()
 
 	--- Its exit status, after this signal.
 	local function let(signal)
-		local pid, ended = held.pid, nil
+		local pid = held.pid
 		held = nil
-		if pid then
+		if pid then -- else it never stopped
 			runs.kill(signal, pid)
 		end
-		ended = cli.wait_for("the end of who had the lock", function()
+		local ended = cli.wait_for("the end of who had the lock", function()
 			return tonumber(cli.read(t.dir .. "/status") or "")
 		end)
 		os.remove(t.dir .. "/status")
