@@ -133,6 +133,8 @@ static void end_life(struct worker *w)
 	for (size_t i = 0; i < c->state.n_sources; i++) {
 		free((void *)(uintptr_t)c->state.sources[i].module);
 		free((void *)(uintptr_t)c->state.sources[i].path);
+		str_release(c->state.sources[i].code);
+		free(c->state.sources[i].code);
 	}
 	free(c->state.sources);
 	free_inputs(&c->api);
