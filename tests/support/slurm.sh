@@ -8,7 +8,8 @@
 #
 # Partition "main" (the default) takes the node from jobs of "spare", which are put back into the queue.
 # Where cgroup v1 can be written, memory is limited, so that a job can really run out of it; it has two
-# GPUs that are none. CPUS, more than there may really be, bounds what runs at once.
+# GPUs that are none. Its job ids are its own, or two Slurms at once would share the cgroups of a number.
+# CPUS, more than there may really be, bounds what runs at once.
 set -eu
 what=$1 dir=$2 accounting=${3-}
 host=$(hostname -s)
@@ -67,6 +68,7 @@ write_conf() {
 		SlurmctldHost=$host(127.0.0.1)
 		SlurmUser=root
 		SlurmdUser=root
+		FirstJobId=$((ctld_port * 1000))
 		SlurmctldPort=$ctld_port
 		SlurmdPort=$d_port
 		AuthType=auth/munge
