@@ -123,21 +123,20 @@ void batch_task_repair(const struct batch_work *work, const struct batch_step *s
 	free(self);
 }
 
-/* The last line that begins with "thhost: " in what ends a log. */
-static char *last_line(const char *text)
+/* What follows 'mark' in the last line that begins with it and goes on. */
+static char *last_line(const char *text, const char *mark)
 {
-	static const char mark[] = "thhost: ";
 	const char *found = NULL;
 
 	for (const char *p = text; p && *p; p = strchr(p, '\n')) {
 		p += *p == '\n';
-		if (has_prefix(p, mark))
+		if (has_prefix(p, mark) && strcspn(p, "\n") > strlen(mark))
 			found = p + strlen(mark);
 	}
 	return found ? xstrndup(found, strcspn(found, "\n")) : NULL;
 }
 
-static char *last_words_of(int fd)
+static char *last_words_of(int fd, const char *mark)
 {
 	char tail[TAIL + 1];
 	struct stat st;
@@ -151,16 +150,18 @@ static char *last_words_of(int fd)
 	if (n < 0)
 		return NULL;
 	tail[n] = '\0';
-	return last_line(tail);
+	return last_line(tail, mark);
 }
 
 char *batch_task_last_words(const struct batch_state *state, size_t job)
 {
 	const struct batch_progress *p = &state->jobs[job];
 	struct err ignored = ERR_INIT;
-	char *words = last_words_of(batch_state_open_log(state, job, p->attempt, false, &ignored));
+	char *words = last_words_of(batch_state_open_log(state, job, p->attempt, false, &ignored),
+				    "thhost: ");
 
+	/* A shell's or the scheduler's own: why there was no thhost. */
 	if (!words && p->executor_id)
-		words = last_words_of(batch_state_open_output(state, p->executor_id, &ignored));
+		words = last_words_of(batch_state_open_output(state, p->executor_id, &ignored), "");
 	return words;
 }

@@ -21,7 +21,8 @@ void batch_task_environment(const struct batch_state *state, const struct batch_
 /* Let 'thhost repair' put in what is not recorded; what comes of it is for the journal to tell. */
 void batch_task_repair(const struct batch_work *work, const struct batch_step *step);
 
-/* The last "thhost: ..." in the log of the job's attempt, without that; NULL if there is none. */
+/* The last "thhost: ..." in the log of the job's attempt, without that; else the last line of what the
+ * scheduler kept of it; NULL if there is neither. */
 char *batch_task_last_words(const struct batch_state *state, size_t job);
 
 #endif

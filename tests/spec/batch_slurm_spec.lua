@@ -422,6 +422,22 @@ describe("batch run --executor slurm", function()
 		assert.equal("a done", states(status_of()))
 		assert.equal(1, select(2, cli.read(t.dir .. "/err"):gsub("does not answer", "")))
 	end)
+
+	it("shows what Slurm kept of a job that never came as far as thhost", function()
+		tree(TINY .. "sbatch = --hold\n[job a]\ndataset = a\n")
+		local bin = t.dir .. "/bin"
+		cli.shell(("mkdir '%s' && cp -rL '%s' \"$(dirname '%s')/share\" '%s'")
+			:format(bin, cli.thhost, cli.thhost, bin))
+		local options = env()
+		options.program = bin .. "/thhost"
+		t:json({ "batch", "run", "b.ini", "--detach" }, 0, options)
+		cli.remove(bin)
+		s:ask("scontrol release " .. number_of("a"))
+		local found, told = run(1, "--resume")
+		assert.equal("a failed", found)
+		assert.matches("bin/thhost: .*[Nn]o", told)
+		assert.matches("bin/thhost: .*[Nn]o", t:run({ "batch", "logs", "a" }, env()).out)
+	end)
 end)
 
 describe("batch run --executor slurm, with accounting", function()
