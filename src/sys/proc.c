@@ -159,12 +159,19 @@ static void step(struct capture *c)
 		reap(c, WNOHANG);
 }
 
-/* True once the helper has said too much or taken too long. */
+static bool has_said(const struct str *text, const char *what)
+{
+	return what && text->len && strstr(text->buf, what);
+}
+
+/* True once the helper has said too much, or enough, or taken too long. */
 static bool is_over_limit(struct capture *c)
 {
 	if (!c->ended && c->deadline && clock_monotonic_ms() >= c->deadline)
 		c->answer->timed_out = true;
-	return c->answer->timed_out || c->answer->too_much;
+	if (!c->ended && has_said(&c->answer->errors, c->request->stop_at))
+		c->answer->stopped = true;
+	return c->answer->timed_out || c->answer->too_much || c->answer->stopped;
 }
 
 static void pump(struct capture *c)
@@ -300,8 +307,8 @@ void proc_answer_release(struct proc_answer *answer)
 
 bool proc_succeeded(const struct proc_answer *answer)
 {
-	return !answer->timed_out && !answer->too_much && WIFEXITED(answer->status) &&
-	       WEXITSTATUS(answer->status) == 0;
+	return !answer->timed_out && !answer->too_much && !answer->stopped &&
+	       WIFEXITED(answer->status) && WEXITSTATUS(answer->status) == 0;
 }
 
 char *proc_self(void)

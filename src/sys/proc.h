@@ -28,6 +28,7 @@ struct proc_request {
 	size_t output_limit; /* bytes of stdout kept; more is an error */
 	int deadline_ms;     /* wall clock; then SIGKILL. 0: none */
 	size_t renewals;     /* so many lines of its stdout start the deadline anew */
+	const char *stop_at; /* once its stderr has this it is killed; NULL: never */
 };
 
 struct proc_answer {
@@ -36,6 +37,7 @@ struct proc_answer {
 	int status;	   /* as from waitpid() */
 	bool timed_out;
 	bool too_much; /* output_limit passed; the child was killed */
+	bool stopped;  /* at request->stop_at */
 	struct rusage usage;
 };
 

@@ -87,6 +87,16 @@ describe("asking a helper", function()
 		assert.is_false(answer.succeeded)
 	end)
 
+	it("kills a helper once it has said that it will try again, and keeps what was said", function()
+		local command = "echo out; echo no >&2; echo 'now retrying' >&2; exec sleep 60"
+		local answer = assert(proc.capture({ argv = { "sh", "-c", command }, stop_at = "retrying" }))
+		assert.same({ true, false, false, 9 },
+			{ answer.stopped, answer.timed_out, answer.succeeded, answer.signal })
+		assert.equal("no\nnow retrying\n", answer.errors)
+		answer = assert(proc.capture({ argv = { "sh", "-c", "echo retrying; echo never >&2" }, stop_at = "retrying" }))
+		assert.same({ false, true }, { answer.stopped, answer.succeeded })
+	end)
+
 	it("kills a helper whose time is over before it says anything", function()
 		local answer = assert(proc.capture({ argv = { "sleep", "60" }, deadline_ms = 1 }))
 		assert.is_true(answer.timed_out)

@@ -102,6 +102,7 @@ static void push_answer(lua_State *L, const struct proc_answer *answer)
 	set_status(L, answer->status);
 	set_boolean(L, "timed_out", answer->timed_out);
 	set_boolean(L, "too_much", answer->too_much);
+	set_boolean(L, "stopped", answer->stopped);
 	set_boolean(L, "succeeded", proc_succeeded(answer));
 	set_integer(L, "cpu_us",
 		    answer->usage.ru_utime.tv_sec * 1000000L + answer->usage.ru_utime.tv_usec);
@@ -157,7 +158,7 @@ static void close_passed(const struct passed *passed)
 }
 
 /* [-0, +1..3, e] capture{ argv=, env=, cwd=, exe=, input=, pass_files=, pass_at=, output_limit=,
- * deadline_ms= } */
+ * deadline_ms=, stop_at= } */
 static int u_capture(lua_State *L)
 {
 	struct proc_answer answer = PROC_ANSWER_INIT;
@@ -174,6 +175,7 @@ static int u_capture(lua_State *L)
 	request.input = opt_string(L, "input", &request.input_len);
 	request.output_limit = (size_t)opt_integer(L, "output_limit", 64 << 20);
 	request.deadline_ms = (int)opt_integer(L, "deadline_ms", 30000);
+	request.stop_at = opt_string(L, "stop_at", NULL);
 	open_passed(L, &passed);
 	request.pass_fds = passed.fds;
 	request.n_pass_fds = passed.n;
