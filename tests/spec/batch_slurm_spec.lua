@@ -3,129 +3,22 @@ local batches = require "support.batches"
 local cli = require "support.cli"
 local runs = require "support.runs"
 local slurm = require "support.slurm"
+local slurm_batch = require "support.slurm_batch"
 
 local s -- of the whole file
 local t
 
-local TRAIN = [[echo '{"steps":10,"metrics":{"f1":0.5}}' >"$THHOST_STAGE_DIR/result.json"]]
-local TINY = "[batch]\nexecutor = slurm\n[defaults]\nstage = tiny\ncommand = sh {file_dir}/train.sh\n"
-local SLOW = 60 -- seconds: Slurm looks at its queue every second or two, on a machine that does much else
-
-local function env(more)
-	local all = { SLURM_CONF = s.conf }
-	for name, value in pairs(more or {}) do
-		all[name] = value
-	end
-	return { env = all }
-end
-
--- Waits for a file of the test, then trains.
-local function waiting(name)
-	return ("shell = yes\ncommand = echo up >>%s.up; while ! [ -e %s ]; do sleep 0.02; done; sh train.sh\n"):format(name,
-		name)
-end
-
-local function tree(text)
-	t = batches.tree(text)
-	batches.write(t, "train.sh", TRAIN)
-end
-
---- "a done, b failed": every job of the newest batch.
-local function states(status)
-	local found = {}
-	for i, job in ipairs(status.jobs) do
-		found[i] = job.job .. " " .. job.state
-	end
-	return table.concat(found, ", ")
-end
-
-local function run(status, ...)
-	local found, result = t:json({ "batch", "run", "b.ini", ... }, status, env())
-	return states(found), result.err
-end
-
-local function status_of()
-	return (t:json({ "batch", "status", "b" }, 0, env()))
-end
-
-local function job_of(name)
-	for _, job in ipairs(status_of().jobs) do
-		if job.job == name then
-			return job
-		end
-	end
-end
-
---- The number that Slurm has for a job, once it has one.
-local function number_of(name)
-	return cli.wait_for("a number of " .. name, function()
-		local ok, job = pcall(job_of, name)
-		return ok and tostring(job.executor_id):match("^slurm:([%d_]+)$")
-	end, SLOW)
-end
-
-local function start(...)
-	os.remove(t.dir .. "/status")
-	os.remove(t.dir .. "/err")
-	local wait = runs.start(t, { "batch", "run", "b.ini", ... }, { SLURM_CONF = s.conf })
-	return function()
-		cli.wait_for("the end", function()
-			return cli.read(t.dir .. "/status")
-		end, SLOW)
-		return wait()
-	end
-end
-
-local function entries(name)
-	return #t:info(name).training_history
-end
-
-local function exists(name)
-	return cli.read(t.dir .. "/" .. name) ~= nil
-end
-
-local function wait_for_file(name)
-	cli.wait_for(name, function()
-		return exists(name)
-	end, SLOW)
-end
-
-local function wait_for_state(name, state)
-	return cli.wait_for(name .. " to be " .. state, function()
-		local run_of = runs.journal(t, name)[1]
-		return run_of and run_of.state == state
-	end, SLOW)
-end
-
-local function said(text)
-	cli.wait_for(text, function()
-		return (cli.read(t.dir .. "/err") or ""):find(text, 1, true)
-	end, SLOW)
-end
-
---- How many jobs were given to Slurm for this tree: an array is one.
-local function submissions()
-	local seen, n = {}, 0
-	for _, job in ipairs(status_of().jobs) do
-		local id = tostring(job.executor_id):match("^slurm:(%d+)")
-		if id and not seen[id] then
-			seen[id], n = true, n + 1
-		end
-	end
-	return n
-end
-
---- Commands in front of those of Slurm: `script` is sh, and "$real" the one that is meant.
-local function wrap(name, script)
-	local real = cli.shell("command -v " .. name)
-	batches.write(t, "bin/" .. name, "#!/bin/sh\nreal=" .. real .. "\n" .. script .. "\n")
-	cli.shell("chmod +x " .. t.dir .. "/bin/" .. name)
-	return env { PATH = t.dir .. "/bin:" .. os.getenv("PATH") }
-end
+local TRAIN, TINY, SLOW = slurm_batch.TRAIN, slurm_batch.TINY, slurm_batch.SLOW
+local env, waiting, tree, wrap = slurm_batch.env, slurm_batch.waiting, slurm_batch.tree, slurm_batch.wrap
+local run, start, states = slurm_batch.run, slurm_batch.start, slurm_batch.states
+local status_of, job_of, number_of = slurm_batch.status_of, slurm_batch.job_of, slurm_batch.number_of
+local entries, submissions, said = slurm_batch.entries, slurm_batch.submissions, slurm_batch.said
+local wait_for_file, wait_for_state = slurm_batch.wait_for_file, slurm_batch.wait_for_state
 
 describe("batch run --executor slurm", function()
 	setup(function()
 		s = slurm.start()
+		slurm_batch.use(s)
 	end)
 
 	teardown(function()
@@ -148,7 +41,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("hands everything over at once, in its order, a matrix as one array", function()
-		tree(TINY .. "[job c]\ndataset = c\nafter = m\n[matrix m]\neach.dataset = x, y, z\nafter = a\n"
+		t = tree(TINY .. "[job c]\ndataset = c\nafter = m\n[matrix m]\neach.dataset = x, y, z\nafter = a\n"
 			.. "[job a]\ndataset = a\n" .. waiting("go"))
 		local wait = start("-j", "2")
 		local first, last = number_of("a"), number_of("c")
@@ -169,7 +62,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("asks for the resources that the file says", function()
-		tree(TINY .. "[job a]\ndataset = a\npartition = spare\ngpus = 1\ntimeout = 61s\nenv.COLOUR = dark\n"
+		t = tree(TINY .. "[job a]\ndataset = a\npartition = spare\ngpus = 1\ntimeout = 61s\nenv.COLOUR = dark\n"
 			.. "sbatch = --mem=300M\n --cpus-per-task=2 --comment=free\n[job b]\ndataset = b\n")
 		assert.matches("b.ini:12: 'sbatch'", t:run({ "batch", "run", "b.ini", "--dry-run" }, env()).err, 1, true)
 		batches.write(t, "b.ini", (cli.read(t.dir .. "/b.ini"):gsub(" %-%-comment=free", " --nice=7"))
@@ -201,7 +94,7 @@ describe("batch run --executor slurm", function()
 		{ "time = soon", "'time' must be a time" },
 	} do
 		it("refuses '" .. case[1] .. "'", function()
-			tree(TINY .. "[job a]\ndataset = a\n" .. case[1] .. "\n")
+			t = tree(TINY .. "[job a]\ndataset = a\n" .. case[1] .. "\n")
 			local result = t:run({ "batch", "run", "b.ini" }, env())
 			assert.equal(5, result.status)
 			assert.matches("b.ini:8: 'time'", result.err:gsub("'sbatch'", "'time'"), 1, true)
@@ -210,7 +103,7 @@ describe("batch run --executor slurm", function()
 	end
 
 	it("says so before it makes anything where there is no Slurm", function()
-		tree(TINY .. "[job a]\ndataset = a\n")
+		t = tree(TINY .. "[job a]\ndataset = a\n")
 		local result = t:run({ "batch", "run", "b.ini" }, { env = { PATH = "/nonexistent" } })
 		assert.equal(1, result.status)
 		assert.matches("no sbatch in PATH", result.err, 1, true)
@@ -218,7 +111,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("tells in sbatch's words why a job was refused, and blocks what waits for it", function()
-		tree(TINY .. "[job a]\ndataset = a\npartition = nowhere\nretries = 2\n"
+		t = tree(TINY .. "[job a]\ndataset = a\npartition = nowhere\nretries = 2\n"
 			.. "[job b]\ndataset = b\nafter = a\n[job d]\ndataset = d\n")
 		assert.equal("a failed, b blocked, d done", (run(1)))
 		assert.matches("b.ini:6: sbatch: invalid partition specified: nowhere", job_of("a").why, 1, true)
@@ -226,7 +119,8 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("tries again what failed, and with it what waits for it", function()
-		tree(TINY .. "[job a]\ndataset = a\nretries = 1\ncommand = sh -c 'test -e go && exec sh train.sh; touch go; exit 3'\n"
+		t = tree(TINY .. "[job a]\ndataset = a\nretries = 1\n"
+			.. "command = sh -c 'test -e go && exec sh train.sh; touch go; exit 3'\n"
 			.. "[job b]\ndataset = b\nafter = a\n[job c]\ndataset = c\ncommand = sh -c 'exit 4'\n"
 			.. "[job d]\ndataset = d\nafter = c\n")
 		assert.equal("a done, b done, c failed, d blocked", (run(1)))
@@ -237,7 +131,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("tells the time limit, out of memory and a cancelled job from a failure", function()
-		tree(TINY .. "[job oom]\ndataset = a\nsbatch = --mem=50\ncommand = python3 -c 'x = b\"x\" * 500000000'\n"
+		t = tree(TINY .. "[job oom]\ndataset = a\nsbatch = --mem=50\ncommand = python3 -c 'x = b\"x\" * 500000000'\n"
 			.. "[job cancelled]\ndataset = b\ncommand = sh -c 'echo up >c.up; sleep 100'\n"
 			.. "[job b]\ndataset = d\nafter = cancelled\n"
 			.. "[job long]\ndataset = c\ntimeout = 2m\ncommand = sh -c 'echo up >l.up; sleep 1000'\n")
@@ -261,7 +155,7 @@ describe("batch run --executor slurm", function()
 	} do
 		it("takes Slurm's word where a node is gone: " .. state, function()
 			-- As if the job had been on another host, and everybody there fell silent.
-			tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
+			t = tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
 			local gone = wrap("squeue", ('"$real" "$@" | { [ -e gone ] && sed "s/|RUNNING|/|%s|/" || cat; }'):format(state))
 			os.remove(t.dir .. "/status")
 			local wait = runs.start(t, { "batch", "run", "b.ini" }, gone.env)
@@ -282,14 +176,15 @@ describe("batch run --executor slurm", function()
 	end
 
 	it("begins once more what was preempted and not put back", function()
-		tree(TINY .. "[job a]\ndataset = a\ncommand = sh -c 'test -e go && exec sh train.sh; touch go; kill -KILL $PPID'\n")
+		t = tree(TINY .. "[job a]\ndataset = a\n"
+			.. "command = sh -c 'test -e go && exec sh train.sh; touch go; kill -KILL $PPID'\n")
 		local preempted = wrap("squeue", '"$real" "$@" | sed "s/|FAILED|/|PREEMPTED|/"')
 		assert.equal("a done", states((t:json({ "batch", "run", "b.ini" }, 0, preempted))))
 		assert.same({ 2, 0, 1 }, { job_of("a").attempts, job_of("a").failures, entries("tiny_a") })
 	end)
 
 	it("waits for a job that Slurm has put back into its queue, which makes one entry", function()
-		tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
+		t = tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
 		local wait = start()
 		wait_for_file("go.up")
 		local number = number_of("a")
@@ -309,7 +204,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("is left by an interrupt, and recorded without anybody; resumed it submits nothing", function()
-		tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go") .. "[job b]\ndataset = b\ninit_from = a\n")
+		t = tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go") .. "[job b]\ndataset = b\ninit_from = a\n")
 		local wait = start()
 		number_of("b")
 		wait_for_file("go.up")
@@ -329,7 +224,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("hands over and leaves with --detach", function()
-		tree(TINY .. "[job r]\ndataset = r\nsteps = 3\n[job a]\ndataset = a\ninit_from = r\n" .. waiting("go")
+		t = tree(TINY .. "[job r]\ndataset = r\nsteps = 3\n[job a]\ndataset = a\ninit_from = r\n" .. waiting("go")
 			.. "[job b]\ndataset = b\nafter = a\n")
 		local found = run(0, "--detach")
 		assert.equal("r done, a running, b running", found)
@@ -343,7 +238,7 @@ describe("batch run --executor slurm", function()
 
 	it("is cancelled with what is in the queue, watched or not", function()
 		for _, is_watched in ipairs { true, false } do
-			tree(TINY .. "[matrix m]\neach.dataset = x, y\n" .. waiting("go") .. "[job b]\ndataset = b\nafter = m\n")
+			t = tree(TINY .. "[matrix m]\neach.dataset = x, y\n" .. waiting("go") .. "[job b]\ndataset = b\nafter = m\n")
 			local wait = is_watched and start() or nil
 			if not is_watched then
 				run(0, "--detach")
@@ -367,7 +262,7 @@ describe("batch run --executor slurm", function()
 			'kill -KILL $PPID', -- it never came there
 			'out=$("$real" "$@"); kill -KILL $PPID; echo "$out"',
 		} do
-			tree(TINY .. "[matrix m]\neach.dataset = x, y\n[job b]\ndataset = b\nafter = m\n")
+			t = tree(TINY .. "[matrix m]\neach.dataset = x, y\n[job b]\ndataset = b\nafter = m\n")
 			local killing = wrap("sbatch", script)
 			assert.equal(137, t:run({ "batch", "run", "b.ini" }, killing).status)
 			assert.matches("^slurm:[%x-]+/1$", job_of("m-y").executor_id)
@@ -381,7 +276,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("refuses to run what was handed over again or cancelled since", function()
-		tree(TINY .. "[job a]\ndataset = a\n")
+		t = tree(TINY .. "[job a]\ndataset = a\n")
 		assert.equal("a done", (run(0)))
 		local status = status_of()
 		local function refused(name, run_id)
@@ -396,7 +291,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("hands over later what it could not when Slurm did not answer, once", function()
-		tree(TINY .. "[job a]\ndataset = a\n[job b]\ndataset = b\n")
+		t = tree(TINY .. "[job a]\ndataset = a\n[job b]\ndataset = b\n")
 		local busy = wrap("sbatch", 'echo x >>calls\nif [ -e once ]; then exec "$real" "$@"; fi\n'
 			.. 'touch once; "$real" "$@" >/dev/null; echo "sbatch: error: Socket timed out on send/recv" >&2; exit 1')
 		assert.equal("a done, b done", states((t:json({ "batch", "run", "b.ini" }, 0, busy))))
@@ -405,7 +300,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("waits where Slurm does not answer, and goes on when it does", function()
-		tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
+		t = tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
 		local mute = wrap("squeue", '[ ! -e mute ] || { echo "squeue: error: Unable to contact" >&2; exit 1; }\n'
 			.. 'exec "$real" "$@"')
 		os.remove(t.dir .. "/status")
@@ -457,7 +352,7 @@ describe("batch run --executor slurm, with accounting", function()
 		if not accounting then
 			return
 		end
-		tree(TINY .. "[job well]\ndataset = a\n[matrix m]\neach.dataset = x, y\nsbatch = --mem=50\n"
+		t = tree(TINY .. "[job well]\ndataset = a\n[matrix m]\neach.dataset = x, y\nsbatch = --mem=50\n"
 			.. "command = python3 -c 'x = b\"x\" * 500000000'\n[job b]\ndataset = b\nafter = m\n")
 		local forgetful = wrap("squeue", '"$real" "$@" | grep -v -E "[|](COMPLETED|OUT_OF_MEMORY|CANCELLED)[|]"; true')
 		forgetful.env.SLURM_CONF = accounting.conf

@@ -19,12 +19,14 @@ local function shell(command)
 end
 
 --- Start one. Where none can be started the spec is skipped with the reason, but in CI it fails.
----@param options? { accounting?: boolean } accounting: with slurmdbd, so that sacct answers
+---@param options? { accounting?: boolean, more?: string, min_job_age?: integer } accounting: with slurmdbd,
+---so that sacct answers; more: lines for slurm.conf; min_job_age: seconds for which what is over is known
 ---@return support.Slurm?
 function M.start(options)
 	local dir = cli.temp_dir()
-	local out, status = shell(("sh %s up %s/slurm %s"):format(SCRIPT, cli.quote(dir),
-		options and options.accounting and "accounting" or ""))
+	options = options or {}
+	local out, status = shell(("MORE=%s MIN_JOB_AGE=%d sh %s up %s/slurm %s"):format(cli.quote(options.more or ""),
+		options.min_job_age or 300, SCRIPT, cli.quote(dir), options.accounting and "accounting" or ""))
 	if status == 0 then
 		return setmetatable({ dir = dir, conf = assert(out:match("([^\n]+)\n?$")) }, Slurm)
 	end

@@ -9,7 +9,8 @@
 # Partition "main" (the default) takes the node from jobs of "spare", which are put back into the queue.
 # Where cgroup v1 can be written, memory is limited, so that a job can really run out of it; it has two
 # GPUs that are none. Its job ids are its own, or two Slurms at once would share the cgroups of a number.
-# CPUS, more than there may really be, bounds what runs at once.
+# CPUS, more than there may really be, bounds what runs at once. MORE is lines for slurm.conf,
+# MIN_JOB_AGE the seconds for which a job is known that is over.
 set -eu
 what=$1 dir=$2 accounting=${3-}
 host=$(hostname -s)
@@ -94,7 +95,7 @@ write_conf() {
 		PreemptMode=REQUEUE
 		JobAcctGatherType=jobacct_gather/none
 		JobCompType=jobcomp/none
-		MinJobAge=300
+		MinJobAge=${MIN_JOB_AGE:-300}
 		KillWait=2
 		InactiveLimit=0
 		Waittime=0
@@ -103,6 +104,7 @@ write_conf() {
 		PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=2 DefMemPerCPU=200
 		PartitionName=spare Nodes=$host MaxTime=INFINITE State=UP PriorityTier=1 DefMemPerCPU=200
 	END
+	[ -z "${MORE-}" ] || echo "$MORE" >>"$dir/slurm.conf"
 	if [ -z "$accounting" ]; then
 		echo "AccountingStorageType=accounting_storage/none" >>"$dir/slurm.conf"
 		return
