@@ -92,6 +92,12 @@ static void tell_elsewhere(struct worker *w, size_t job, const struct batch_find
 	free(text);
 }
 
+static void conclude(struct worker *w, size_t job, const struct batch_finding *finding)
+{
+	worker_take_times(w, job, finding, NULL);
+	worker_conclude(w, job, -1, finding);
+}
+
 static void take_over(struct worker *w, size_t job)
 {
 	struct batch_progress *p = &w->state->jobs[job];
@@ -116,7 +122,7 @@ static void take_over(struct worker *w, size_t job)
 	else if (finding.verdict == BATCH_NOT_BEGUN)
 		worker_begin(w, &job, 1, &(struct strv)STRV_INIT, false);
 	else
-		worker_conclude(w, job, -1, &finding);
+		conclude(w, job, &finding);
 	batch_finding_release(&finding);
 }
 
@@ -147,7 +153,7 @@ void worker_look_at_adopted(struct worker *w, int64_t now)
 			 !is_on_its_way(&w->state->jobs[i]))
 			worker_put_back(w, i, "it did not begin");
 		else if (finding.verdict != BATCH_NOT_BEGUN && finding.verdict != BATCH_GOES_ON)
-			worker_conclude(w, i, -1, &finding);
+			conclude(w, i, &finding);
 		batch_finding_release(&finding);
 	}
 }

@@ -33,6 +33,13 @@ size_t worker_gpus(const struct worker *w, size_t job)
 	return n < 0 ? SIZE_MAX : (size_t)n;
 }
 
+size_t worker_room(const struct worker *w, size_t job, const char **why)
+{
+	const struct executor *executor = w->work->executor;
+
+	return executor->ops->room(executor, w->plan->steps[job].job, worker_gpus(w, job), why);
+}
+
 static int64_t timeout_of(const struct worker *w, size_t job)
 {
 	const char *common = batch_option(w->plan->batch, "timeout", NULL);
@@ -152,6 +159,18 @@ static void refused(struct worker *w, size_t job, const struct err *why)
 	worker_finish(w, job, BATCH_JOB_FAILED, err.msg);
 }
 
+/* As it was before: its id was never used. */
+static void take_back(struct worker *w, size_t job, bool is_fresh)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+
+	p->attempt -= is_fresh;
+	p->state = BATCH_JOB_WAITING;
+	worker_set_text(&p->executor_id, NULL);
+	worker_set_text(&p->start_time, NULL);
+	batch_state_note(w->state, job);
+}
+
 static void has_begun(struct worker *w, size_t job)
 {
 	w->live[job] =
@@ -165,27 +184,33 @@ static void has_begun(struct worker *w, size_t job)
  * The runs' ids are on the disk before anything is started: whatever happens from here on, the next one
  * that works on this batch finds out by them. An id that has never begun is used once more.
  */
-void worker_begin(struct worker *w, const size_t *jobs, size_t n, const struct strv *waits_for,
+bool worker_begin(struct worker *w, const size_t *jobs, size_t n, const struct strv *waits_for,
 		  bool is_fresh)
 {
 	struct executor_task *tasks;
 	struct err err = ERR_INIT;
+	bool has_room = true;
 	int result;
 
 	for (size_t i = 0; i < n; i++)
 		if (mark(w, jobs[i], is_fresh) < 0)
-			return;
+			return true;
 	tasks = make_tasks(w, jobs, n, waits_for);
 	w->work->executor->ops->prepare(w->work->executor, tasks, n);
 	for (size_t i = 0; i < n; i++)
 		batch_state_note(w->state, jobs[i]);
 	if (worker_sync(w) == 0) {
 		result = submit(w, tasks, n, &err);
+		has_room = result == 0 || err.code != ERR_BUSY ||
+			   !w->work->executor->ops->waits_itself;
 		for (size_t i = 0; i < n; i++)
-			if (result < 0)
+			if (!has_room)
+				take_back(w, jobs[i], is_fresh);
+			else if (result < 0)
 				refused(w, jobs[i], &err);
 			else
 				has_begun(w, jobs[i]);
 	}
 	free(tasks);
+	return has_room;
 }

@@ -48,18 +48,44 @@ void worker_finish(struct worker *w, size_t job, enum batch_job_state state, con
 {
 	struct batch_progress *p = &w->state->jobs[job];
 
+	if (*w->live[job].ended)
+		worker_set_text(&p->end_time, w->live[job].ended);
+	else if (p->start_time || state == BATCH_JOB_DONE)
+		worker_set_now(&p->end_time);
 	w->n_running -= w->live[job].is_handed || w->live[job].is_adopted;
 	w->live[job] = (struct live_job){ .reason = NULL };
 	p->state = state;
 	worker_set_text(&p->why, why);
-	if (p->start_time || state == BATCH_JOB_DONE)
-		worker_set_now(&p->end_time);
 	if (state == BATCH_JOB_FAILED) {
 		w->has_failed = true;
 		if (!w->work->keep_going)
 			w->is_stopping = true;
 	}
 	worker_note(w, job);
+}
+
+static void set_time(char **place, time_t when)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_format(when, text);
+	worker_set_text(place, text);
+}
+
+void worker_take_times(struct worker *w, size_t job, const struct batch_finding *finding,
+		       const struct executor_end *end)
+{
+	struct batch_progress *p = &w->state->jobs[job];
+	struct live_job *live = &w->live[job];
+
+	if (finding->start_time)
+		worker_set_text(&p->start_time, finding->start_time);
+	else if (end && end->started && finding->verdict == BATCH_NOT_BEGUN)
+		set_time(&p->start_time, end->started);
+	if (finding->end_time)
+		snprintf(live->ended, sizeof(live->ended), "%s", finding->end_time);
+	else if (end && end->ended)
+		clock_format(end->ended, live->ended);
 }
 
 /* Back among those that wait, to begin once more. */
@@ -234,9 +260,11 @@ static void never_begun(struct worker *w, size_t job, const struct executor_end 
 
 	worker_set_text(&p->executor_id, NULL);
 	worker_set_text(&p->start_time, NULL);
+	*w->live[job].ended = '\0';
 	if (w->is_cancelled) {
 		worker_finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
-	} else if (end->cause == EXECUTOR_NEVER || is_in_vain(w, job)) {
+	} else if (end->cause == EXECUTOR_NEVER || end->cause == EXECUTOR_WITHDRAWN ||
+		   is_in_vain(w, job)) {
 		p->attempt -= p->attempt > 0;
 		worker_put_back(w, job, NULL);
 	} else {
@@ -271,7 +299,7 @@ static bool act_upon_end(struct worker *w, size_t job, const struct executor_end
 {
 	bool is_good = finding->verdict == BATCH_ENDED_WELL || finding->verdict == BATCH_UNSETTLED;
 	bool is_cancel = end->cause == EXECUTOR_CANCELLED || end->cause == EXECUTOR_VANISHED ||
-			 end->cause == EXECUTOR_NEVER;
+			 end->cause == EXECUTOR_NEVER || end->cause == EXECUTOR_WITHDRAWN;
 
 	if (is_good || !w->work->executor->ops->waits_itself)
 		return false;
@@ -283,7 +311,7 @@ static bool act_upon_end(struct worker *w, size_t job, const struct executor_end
 		worker_finish(w, job, BATCH_JOB_CANCELLED, "cancelled");
 	else if (end->cause == EXECUTOR_KILLED)
 		fail_with(w, job, end->reason, finding);
-	else if (end->cause == EXECUTOR_PUT_BACK)
+	else if (end->cause == EXECUTOR_PUT_BACK || end->cause == EXECUTOR_WITHDRAWN)
 		worker_put_back(w, job, end->reason);
 	else if (end->cause == EXECUTOR_CANCELLED)
 		worker_finish(w, job, BATCH_JOB_CANCELLED, end->reason);
@@ -309,23 +337,24 @@ void worker_on_ended(void *arg, size_t job, const struct executor_end *end)
 		cannot_tell(w, job, &err);
 		return;
 	}
+	worker_take_times(w, job, &finding, end);
 	if (!act_upon_end(w, job, end, &finding))
 		worker_conclude(w, job, end->status, &finding);
 	batch_finding_release(&finding);
 }
 
 /* Its time begins with it, not with the wait in the queue. */
-void worker_on_queued(void *arg, size_t job, const char *text, bool runs)
+void worker_on_queued(void *arg, size_t job, const char *text, time_t started)
 {
 	struct worker *w = arg;
 	struct batch_progress *p = &w->state->jobs[job];
-
 	bool was_running = w->live[job].has_begun;
+	bool runs = started != 0;
 
 	worker_set_text(&p->queue, text);
 	w->live[job].has_begun = runs;
 	if (runs && !was_running)
-		worker_set_now(&p->start_time);
+		set_time(&p->start_time, started);
 	if (runs != was_running) /* or else it only waits for something else now */
 		worker_note(w, job);
 }

@@ -116,10 +116,14 @@ static void groups_release(struct groups *groups)
 }
 
 /* What waits for nothing that is under way may be skipped; what does is needed, for its inputs will be
- * new. */
+ * new. One that waits for room is asked about once. */
 static bool is_meant(struct worker *w, size_t job, const struct strv *waits_for)
 {
-	return waits_for->n || w->state->jobs[job].attempt || !worker_skips(w, job);
+	struct live_job *live = &w->live[job];
+
+	if (!waits_for->n && !w->state->jobs[job].attempt && !live->is_needed)
+		live->is_needed = !worker_skips(w, job);
+	return waits_for->n || w->state->jobs[job].attempt || live->is_needed;
 }
 
 static void collect(struct worker *w, struct groups *groups)
@@ -144,19 +148,62 @@ static bool may_go_on(const struct worker *w)
 	return !w->is_stopping && !w->trouble.code && !executor->ops->is_unsure(executor);
 }
 
+/* Those of a group that there is no room for. Silently: there may be hundreds. */
+static void wait_for_room(struct worker *w, const size_t *jobs, size_t n, const char *why)
+{
+	char *text = xstrf("waits for room in the queue (%s)", why);
+
+	for (size_t i = 0; i < n; i++) {
+		struct batch_progress *p = &w->state->jobs[jobs[i]];
+
+		if (p->why && strcmp(p->why, text) == 0)
+			continue;
+		worker_set_text(&p->why, text);
+		batch_state_note(w->state, jobs[i]);
+	}
+	free(text);
+	if (w->has_said_room || !w->work->said)
+		return;
+	w->has_said_room = true;
+	text = xstrf("the queue has no room now (%s); what is left waits for it", why);
+	w->work->said(w->work->arg, text);
+	free(text);
+}
+
+/* All at once, or in as many pieces as there is room for; the number of those that had it. */
+static size_t begin_group(struct worker *w, const struct group *group)
+{
+	size_t at = 0;
+
+	while (at < group->n && may_go_on(w)) {
+		const char *why = NULL;
+		size_t room = worker_room(w, group->jobs[at], &why);
+		size_t n = room < group->n - at ? room : group->n - at;
+
+		if (!n) {
+			w->has_no_room = true;
+			wait_for_room(w, group->jobs + at, group->n - at, why);
+			break;
+		}
+		if (worker_begin(w, group->jobs + at, n, &group->waits_for, true))
+			at += n;
+	}
+	return at;
+}
+
 /* Level by level: an array must have its number before others can wait for it. */
 void worker_hand_over(struct worker *w)
 {
-	size_t n_groups = 1;
+	size_t n_begun = 1;
 
-	while (n_groups && may_go_on(w)) {
+	w->has_no_room = false;
+	while (n_begun && may_go_on(w)) {
 		struct groups groups = { .n = 0 };
 
 		collect(w, &groups);
-		n_groups = groups.n;
+		n_begun = 0;
 		for (size_t i = 0; i < groups.n && may_go_on(w); i++)
-			worker_begin(w, groups.v[i].jobs, groups.v[i].n, &groups.v[i].waits_for,
-				     true);
+			n_begun += begin_group(w, &groups.v[i]);
 		groups_release(&groups);
 	}
 }

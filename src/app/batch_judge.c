@@ -18,6 +18,8 @@ void batch_finding_release(struct batch_finding *finding)
 {
 	free(finding->why);
 	free(finding->host);
+	free(finding->start_time);
+	free(finding->end_time);
 	*finding = (struct batch_finding){ .why = NULL };
 }
 
@@ -61,6 +63,8 @@ static void take_run(const struct run *run, struct batch_finding *out)
 	out->signal = run->signal;
 	out->pid = out->is_elsewhere ? 0 : run->pid;
 	out->last_step = run->last_step;
+	out->start_time = xstrdup_or_null(run->start_time);
+	out->end_time = run_has_ended(run) ? xstrdup_or_null(run->end_time) : NULL;
 	out->why = why_of(run);
 }
 

@@ -23,6 +23,8 @@ struct batch_finding {
 	int signal;	   /* that ended the training; 0: none */
 	int64_t pid;	   /* of the 'thhost run', on this host; 0 */
 	int64_t last_step; /* -1: unknown */
+	char *start_time;  /* of its last attempt; NULL: not begun */
+	char *end_time;	   /* NULL: it goes on */
 	char *why;	   /* or NULL */
 };
 

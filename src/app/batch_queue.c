@@ -26,11 +26,13 @@ void batch_queue_ask(struct batch_state *state)
 	struct strv argv = STRV_INIT;
 	struct str out = STR_INIT;
 	struct err ignored = ERR_INIT; /* the journal is shown all the same */
+	struct slurm_command command = { .deadline_ms = ASK_MS };
 
 	if (!batch_queue_has_any(state))
 		return;
 	slurm_queue_argv(&argv);
-	if (slurm_do(argv.v, NULL, ASK_MS, &out, &ignored) == 0)
+	command.argv = argv.v;
+	if (slurm_do(&command, &out, &ignored) == 0)
 		slurm_queue_parse(&queue, out.buf);
 	for (size_t i = 0; i < state->batch.n_jobs; i++) {
 		struct batch_progress *p = &state->jobs[i];

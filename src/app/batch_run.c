@@ -102,6 +102,7 @@ static void go_through(struct worker *w)
 	bool *ready = xcalloc(w->plan->n ? w->plan->n : 1, sizeof(*ready));
 	size_t n_recordings = 0;
 	bool is_leading = true;
+	const char *why;
 
 	for (size_t i = w->first; i < w->plan->n && !w->is_stopping; i++) {
 		size_t job = w->plan->order.sorted[i];
@@ -120,8 +121,7 @@ static void go_through(struct worker *w)
 			block(w, job, on);
 		else if (readiness == READY && w->plan->steps[job].is_recording)
 			n_recordings += ready[job] = true;
-		else if (readiness == READY && !ops->waits_itself &&
-			 ops->has_room(w->work->executor, worker_gpus(w, job)) &&
+		else if (readiness == READY && !ops->waits_itself && worker_room(w, job, &why) &&
 			 (w->state->jobs[job].attempt || !worker_skips(w, job)))
 			worker_begin(w, &job, 1, &(struct strv)STRV_INIT, true);
 	}
@@ -248,6 +248,33 @@ static void watch_cancel(struct worker *w, int64_t now)
 	}
 }
 
+#define FAIL_FAST "not begun: another job had failed"
+
+static bool is_failing_fast(const struct worker *w)
+{
+	return w->has_failed && !w->work->keep_going && !w->is_cancelled;
+}
+
+/* What runs goes on; what a scheduler has not begun it shall not begin. */
+static void withdraw_after_failure(struct worker *w)
+{
+	struct executor *executor = w->work->executor;
+
+	if (w->has_withdrawn || !is_failing_fast(w) || !executor->ops->waits_itself)
+		return;
+	w->has_withdrawn = true;
+	executor->ops->withdraw(executor);
+}
+
+static void explain_what_is_left(struct worker *w)
+{
+	for (size_t i = 0; i < w->plan->n && is_failing_fast(w); i++)
+		if (w->state->jobs[i].state == BATCH_JOB_WAITING) {
+			worker_set_text(&w->state->jobs[i].why, FAIL_FAST);
+			batch_state_note(w->state, i);
+		}
+}
+
 /* ---- the whole ---- */
 
 static void block_signals(sigset_t *watched, sigset_t *old)
@@ -294,6 +321,7 @@ static void turn(struct worker *w)
 	worker_look_at_adopted(w, now);
 	watch_time(w, now);
 	watch_cancel(w, now);
+	withdraw_after_failure(w);
 	if (!w->is_stopping)
 		go_through(w);
 	worker_sync(w);
@@ -313,14 +341,12 @@ static void sum_up(const struct worker *w, struct batch_result *result)
 /* One that nothing will ever be enough for would be waited for in vain. */
 static int check_room(const struct worker *w, struct err *err)
 {
-	const struct executor *executor = w->work->executor;
-
 	for (size_t i = 0; i < w->plan->n; i++) {
 		const struct batch_job *job = w->plan->steps[i].job;
+		const char *why;
 
 		if (w->state->jobs[i].state != BATCH_JOB_WAITING ||
-		    w->plan->steps[i].is_recording ||
-		    executor->ops->has_room(executor, worker_gpus(w, i)))
+		    w->plan->steps[i].is_recording || worker_room(w, i, &why))
 			continue;
 		err_set(err, ERR_INVALID, "the job '%s' wants %zu GPUs, more than there are",
 			job->name, worker_gpus(w, i));
@@ -330,7 +356,8 @@ static int check_room(const struct worker *w, struct err *err)
 	return 0;
 }
 
-/* All that can be handed over now is, and known to be; what follows a recording, too. */
+/* All that can be handed over now is, and known to be; what follows a recording, too. What there is no
+ * room for is left: to wait for that is to watch. */
 static bool may_detach(const struct worker *w)
 {
 	const struct executor *executor = w->work->executor;
@@ -339,10 +366,14 @@ static bool may_detach(const struct worker *w)
 		return false;
 	for (size_t i = w->first; i < w->plan->n; i++) {
 		size_t job = w->plan->order.sorted[i];
+		const char *why;
 		size_t on;
 
-		if (w->state->jobs[job].state == BATCH_JOB_WAITING &&
-		    readiness_of(w, job, &on) != NOT_YET)
+		if (w->state->jobs[job].state != BATCH_JOB_WAITING ||
+		    (w->has_no_room && !w->plan->steps[job].is_recording &&
+		     !worker_room(w, job, &why)))
+			continue;
+		if (readiness_of(w, job, &on) != NOT_YET)
 			return w->is_stopping;
 	}
 	return true;
@@ -362,10 +393,11 @@ int batch_work_on(struct batch_work *work, struct batch_result *result, struct e
 	worker_take_over(&w);
 	turn(&w);
 	while (can_go_on(&w) && !w.trouble.code && !w.is_leaving && !may_detach(&w)) {
-		if (w.n_running)
+		if (w.n_running || w.has_no_room)
 			wait_a_moment(&w, &watched);
 		turn(&w);
 	}
+	explain_what_is_left(&w);
 	worker_sync(&w);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	sum_up(&w, result);

@@ -7,6 +7,7 @@
 #define APP_BATCH_WORKER_H
 #include "app/batch_judge.h"
 #include "app/batch_run.h"
+#include "base/clock.h"
 
 /* What is known of a job only while this process works on it. */
 struct live_job {
@@ -18,7 +19,9 @@ struct live_job {
 	int64_t kill_ms;
 	int64_t look_ms;
 	int64_t lag_ms; /* it ended well, and until then its journal may not show it; 0 */
+	bool is_needed; /* --needed was asked, and it is */
 	bool has_begun; /* in the scheduler's queue */
+	char ended[CLOCK_TEXT_SIZE]; /* when it did, by who knows better than we; "" */
 };
 
 struct worker {
@@ -32,6 +35,9 @@ struct worker {
 	bool is_stopping; /* nothing new begins */
 	bool is_leaving;  /* what a scheduler has goes on unwatched */
 	bool has_failed;
+	bool has_withdrawn; /* with --fail-fast: what a scheduler had queued */
+	bool has_no_room;   /* some could begin, but the executor takes no more of them now */
+	bool has_said_room;
 	bool is_cancelled;
 	int interrupts;
 	bool has_code;
@@ -55,17 +61,24 @@ void worker_put_back(struct worker *w, size_t job, const char *why);
 /* It has failed: once more, if there are retries left. */
 void worker_fail(struct worker *w, size_t job, const char *why);
 
+/* When it began and ended, by its journal, or else by the executor ('end' may be NULL). */
+void worker_take_times(struct worker *w, size_t job, const struct batch_finding *finding,
+		       const struct executor_end *end);
+
+/* How many like this job may be handed over now; 0: none, and 'why' or NULL, as of ops->room(). */
+size_t worker_room(const struct worker *w, size_t job, const char **why);
+
 /* Act upon what was found of its run; 'status' as of ops->poll(), or -1. */
 void worker_conclude(struct worker *w, size_t job, int status, const struct batch_finding *finding);
 
 /* For ops->poll(); 'arg' is the worker. */
 void worker_on_ended(void *arg, size_t job, const struct executor_end *end);
-void worker_on_queued(void *arg, size_t job, const char *text, bool runs);
+void worker_on_queued(void *arg, size_t job, const char *text, time_t started);
 void worker_on_named(void *arg, size_t job, const char *executor_id);
 
 /* Begin them; more than one only where the executor waits itself, for 'waits_for' (executor ids).
- * 'is_fresh': with new ids of their runs. */
-void worker_begin(struct worker *w, const size_t *jobs, size_t n, const struct strv *waits_for,
+ * 'is_fresh': with new ids of their runs. False: they wait as before, there is no room for so many. */
+bool worker_begin(struct worker *w, const size_t *jobs, size_t n, const struct strv *waits_for,
 		  bool is_fresh);
 
 /* Hand over all that can wait in a scheduler's queue. */

@@ -42,6 +42,7 @@ enum executor_cause {
 	EXECUTOR_KILLED,    /* by the scheduler, for 'reason': a failure */
 	EXECUTOR_PUT_BACK,  /* by the scheduler, and it is not to blame: it may begin once more */
 	EXECUTOR_CANCELLED, /* there, by somebody */
+	EXECUTOR_WITHDRAWN, /* by ops->withdraw(), before it began */
 	EXECUTOR_VANISHED,  /* it was there, and is forgotten: if it never began it was cancelled */
 	EXECUTOR_NEVER,	    /* it never came there, or what it waits for has failed */
 };
@@ -50,14 +51,17 @@ struct executor_end {
 	enum executor_cause cause;
 	int status;	    /* as a shell shows it; -1: unknown */
 	const char *reason; /* static, or NULL */
+	time_t started;	    /* as the scheduler has it; 0: unknown */
+	time_t ended;
 };
 
 /* Whom poll() tells. */
 struct executor_news {
 	void *arg;
 	void (*ended)(void *arg, size_t job, const struct executor_end *end);
-	/* What its queue says of a job that is not over has changed: "pending (Resources)". */
-	void (*queued)(void *arg, size_t job, const char *text, bool runs);
+	/* What its queue says of a job that is not over has changed: "pending (Resources)".
+	 * 'started': since when it runs; 0: it does not. */
+	void (*queued)(void *arg, size_t job, const char *text, time_t started);
 	/* A job that submit() was not sure of has this executor_id. */
 	void (*named)(void *arg, size_t job, const char *executor_id);
 	/* One line for the user. */
@@ -74,15 +78,18 @@ struct executor_ops {
 	 * are for such executors alone may be NULL. */
 	bool waits_itself;
 
-	/* Is there room for a job that wants 'gpus'? Asked before each submit(). */
-	bool (*has_room)(const struct executor *e, size_t gpus);
+	/* How many jobs like 'spec', each of which wants 'gpus', may be submitted now? Asked before
+	 * each submit(). 0, with 'why' (until the next call; NULL: all are in use): none yet. */
+	size_t (*room)(const struct executor *e, const struct batch_job *spec, size_t gpus,
+		       const char **why);
 
 	/* First of all, into the progress: how they can be found should we be killed while they are
 	 * handed over. The caller has it on the disk before submit(), with the run's ids. */
 	void (*prepare)(struct executor *e, const struct executor_task *tasks, size_t n);
 
 	/* Start it, or hand them over. What tells it again goes into the progress: pid and its start,
-	 * or executor_id; gpus. More than one only for ops->waits_itself. -1: none was. */
+	 * or executor_id; gpus. More than one only for ops->waits_itself. -1: none was; ERR_BUSY:
+	 * there is no room for so many now, and room() says for how many there may be. */
 	int (*submit)(struct executor *e, const struct executor_task *tasks, size_t n,
 		      struct err *err);
 
@@ -95,6 +102,9 @@ struct executor_ops {
 
 	/* Does the executor not know yet whether some job was handed over? */
 	bool (*is_unsure)(const struct executor *e);
+
+	/* Take all out of the queue that has not begun; poll() tells of each. For ops->waits_itself. */
+	void (*withdraw)(struct executor *e);
 
 	/* Pass a signal on to a job that runs; SIGKILL ends all of its processes. */
 	void (*signal)(struct executor *e, size_t job, int number);

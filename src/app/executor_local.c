@@ -61,10 +61,13 @@ static void give_back(struct local *local, size_t job)
 			local->gpu_of[i] = 0;
 }
 
-static bool has_room(const struct executor *e, size_t gpus)
+static size_t room(const struct executor *e, const struct batch_job *spec, size_t gpus,
+		   const char **why)
 {
 	const struct local *local = (const struct local *)e;
 
+	(void)spec;
+	*why = NULL;
 	return local->n < local->limit && (gpus == SIZE_MAX || gpus <= free_gpus(local));
 }
 
@@ -208,7 +211,7 @@ static void close_local(struct executor *e)
 
 static const struct executor_ops ops = {
 	.name = "local",
-	.has_room = has_room,
+	.room = room,
 	.prepare = prepare,
 	.submit = submit,
 	.poll = poll_jobs,

@@ -115,23 +115,23 @@ static int refuse(const char *name, const struct proc_answer *answer, struct err
 	return -1;
 }
 
-int slurm_do(char *const *argv, const char *input, int deadline_ms, struct str *out,
-	     struct err *err)
+int slurm_do(const struct slurm_command *command, struct str *out, struct err *err)
 {
 	struct strv env = STRV_INIT;
 	struct proc_answer answer = PROC_ANSWER_INIT;
-	struct proc_request request = { .argv = argv,
-					.input = input,
-					.input_len = input ? strlen(input) : 0,
+	struct proc_request request = { .argv = command->argv,
+					.input = command->input,
+					.input_len = command->input ? strlen(command->input) : 0,
 					.output_limit = OUTPUT_LIMIT,
-					.deadline_ms = deadline_ms };
+					.deadline_ms = command->deadline_ms,
+					.stop_at = command->stop_at };
 	int result;
 
 	slurm_environment(&env);
 	request.env = env.v;
 	result = proc_capture(&request, &answer, err);
 	if (result == 0 && !proc_succeeded(&answer))
-		result = refuse(argv[0], &answer, err);
+		result = refuse(command->argv[0], &answer, err);
 	if (result == 0)
 		str_add(out, answer.out.buf, answer.out.len);
 	proc_answer_release(&answer);

@@ -27,13 +27,19 @@ void slurm_environment(struct strv *env);
 /* Is there such a command in PATH? */
 bool slurm_has_command(const char *name);
 
+struct slurm_command {
+	char *const *argv;
+	const char *input;   /* a script on its stdin, or NULL */
+	int deadline_ms;     /* then it is killed */
+	const char *stop_at; /* and once it says this on its stderr; NULL: never */
+};
+
 /*
- * 0 with what it said, -1 where it failed: ERR_BUSY where the controller did not answer within
- * 'deadline_ms', or the command was killed, and nobody knows whether it is done; else ERR_FAILED with
- * its own words. 'input' is a script on its stdin, or NULL.
+ * 0 with what it said, -1 where it failed: ERR_BUSY where the controller did not answer in time, or
+ * the command was killed, and nobody knows whether it is done; else ERR_FAILED. Both with its own
+ * words.
  */
-int slurm_do(char *const *argv, const char *input, int deadline_ms, struct str *out,
-	     struct err *err);
+int slurm_do(const struct slurm_command *command, struct str *out, struct err *err);
 
 /* ---- questions ---- */
 

@@ -2,6 +2,7 @@
 
 #include "app/slurm_queue.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <ctype.h>
@@ -91,6 +92,14 @@ static int64_t task_of(const char *text)
 	return isdigit((unsigned char)*text) || *text == '[' ? SLURM_OTHER_TASKS : SLURM_NO_TASK;
 }
 
+/* In the local zone, as Slurm has it without $SLURM_TIME_FORMAT; or "N/A", "Unknown", "NONE". */
+static time_t time_of(const char *text)
+{
+	double seconds = 0;
+
+	return clock_parse(text, &seconds, NULL) < 0 ? 0 : (time_t)seconds;
+}
+
 static void add_row(struct slurm_queue *queue, size_t *cap, const struct slurm_row *row)
 {
 	if (queue->n == *cap) {
@@ -124,8 +133,9 @@ static void parse_lines(struct slurm_queue *queue, const char *text,
 
 void slurm_queue_argv(struct strv *argv)
 {
-	static const char *const words[] = { "squeue",	"--me",		"--noheader",
-					     "--array", "--states=all", "--format=%F|%K|%T|%r|%k" };
+	static const char *const words[] = { "squeue",	     "--me",
+					     "--noheader",   "--array",
+					     "--states=all", "--format=%F|%K|%T|%r|%S|%e|%k" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		strv_push(argv, words[i]);
@@ -141,6 +151,8 @@ static bool parse_queue_line(char *line, struct slurm_row *row)
 	row->id.task = task_of(take_field(&at));
 	row->state = take_field(&at);
 	row->reason = take_field(&at);
+	row->start = time_of(take_field(&at));
+	row->end = time_of(take_field(&at));
 	row->comment = at; /* the last one: it may hold anything */
 	return true;
 }
@@ -153,7 +165,7 @@ void slurm_queue_parse(struct slurm_queue *queue, const char *text)
 void slurm_accounts_argv(const char *ids, struct strv *argv)
 {
 	static const char *const words[] = { "sacct", "--allocations", "--noheader", "--parsable2",
-					     "--format=JobID,State" };
+					     "--format=JobID,State,Start,End" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		strv_push(argv, words[i]);
@@ -175,6 +187,8 @@ static bool parse_account_line(char *line, struct slurm_row *row)
 	state[strcspn(state, " ")] = '\0';
 	row->state = state;
 	row->reason = is_in_vain ? NEVER_SATISFIED : "";
+	row->start = time_of(take_field(&at));
+	row->end = time_of(take_field(&at));
 	return true;
 }
 
@@ -220,16 +234,16 @@ static const struct {
 	const char *state;
 	struct executor_end end;
 } ends[] = {
-	{ "COMPLETED", { EXECUTOR_ENDED, 0, NULL } },
-	{ "FAILED", { EXECUTOR_ENDED, -1, NULL } },
-	{ "TIMEOUT", { EXECUTOR_KILLED, -1, "it took longer than its time limit" } },
-	{ "OUT_OF_MEMORY", { EXECUTOR_KILLED, -1, "out of memory" } },
-	{ "NODE_FAIL", { EXECUTOR_KILLED, -1, "its node failed" } },
-	{ "BOOT_FAIL", { EXECUTOR_KILLED, -1, "its node did not start" } },
-	{ "DEADLINE", { EXECUTOR_KILLED, -1, "its deadline passed" } },
-	{ "PREEMPTED", { EXECUTOR_PUT_BACK, -1, "preempted" } },
-	{ "REVOKED", { EXECUTOR_PUT_BACK, -1, "revoked in Slurm" } },
-	{ "CANCELLED", { EXECUTOR_CANCELLED, -1, "cancelled in Slurm" } },
+	{ "COMPLETED", { EXECUTOR_ENDED, 0, NULL, 0, 0 } },
+	{ "FAILED", { EXECUTOR_ENDED, -1, NULL, 0, 0 } },
+	{ "TIMEOUT", { EXECUTOR_KILLED, -1, "it took longer than its time limit", 0, 0 } },
+	{ "OUT_OF_MEMORY", { EXECUTOR_KILLED, -1, "out of memory", 0, 0 } },
+	{ "NODE_FAIL", { EXECUTOR_KILLED, -1, "its node failed", 0, 0 } },
+	{ "BOOT_FAIL", { EXECUTOR_KILLED, -1, "its node did not start", 0, 0 } },
+	{ "DEADLINE", { EXECUTOR_KILLED, -1, "its deadline passed", 0, 0 } },
+	{ "PREEMPTED", { EXECUTOR_PUT_BACK, -1, "preempted", 0, 0 } },
+	{ "REVOKED", { EXECUTOR_PUT_BACK, -1, "revoked in Slurm", 0, 0 } },
+	{ "CANCELLED", { EXECUTOR_CANCELLED, -1, "cancelled in Slurm", 0, 0 } },
 };
 
 bool slurm_row_is_over(const struct slurm_row *row, struct executor_end *end)
@@ -239,7 +253,9 @@ bool slurm_row_is_over(const struct slurm_row *row, struct executor_end *end)
 			continue;
 		*end = ends[i].end;
 		if (end->cause == EXECUTOR_CANCELLED && strcmp(row->reason, NEVER_SATISFIED) == 0)
-			*end = (struct executor_end){ EXECUTOR_NEVER, -1, NULL };
+			*end = (struct executor_end){ .cause = EXECUTOR_NEVER, .status = -1 };
+		end->started = row->start;
+		end->ended = row->end;
 		return true;
 	}
 	return false;

@@ -29,6 +29,8 @@ struct slurm_row {
 	const char *state;  /* "RUNNING"; into the queue's text */
 	const char *reason; /* "Resources"; "" */
 	const char *comment;
+	time_t start; /* of one that has begun; 0: unknown */
+	time_t end;   /* of one that is over; 0: unknown */
 };
 
 struct slurm_queue {

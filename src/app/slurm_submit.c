@@ -132,21 +132,73 @@ static int parse_id(const char *text, uint64_t *id, struct err *err)
 	return err_set(err, ERR_BUSY, "sbatch: '%.100s' is no number of a job", text);
 }
 
-int slurm_submit(const struct executor_slurm_setup *setup, const struct executor_task *tasks,
-		 size_t n, const char *comment, uint64_t *id, struct err *err)
+/* ---- what it says ---- */
+
+/*
+ * The limit that was met is told by name: those on the number of jobs ("AssocMaxSubmitJobLimit",
+ * "QOSGrpSubmitJobsLimit", "MaxSubmitJobsPerAccount") pass, those on the size of one do not. The
+ * controller's own limit (MaxJobCount) and its other short troubles sbatch would wait for itself, for
+ * two minutes, were it let.
+ */
+static const char *const full_words[] = {
+	"SubmitJob",
+	"sleeping and retrying",
+	"Job creation temporarily disabled",
+	"Resource temporarily unavailable",
+	"Unable to create job record",
+};
+
+/* Too many for any array here; one alone is none. */
+#define ARRAY_WORDS "Invalid job array specification"
+
+/* The one of what sbatch said, "sbatch: ...; ...", that tells of a lack of room; or NULL. */
+static char *find_full(const char *said, size_t n)
+{
+	const char *found = n > 1 ? strstr(said, ARRAY_WORDS) : NULL;
+	const char *start = said;
+
+	for (size_t i = 0; i < ARRAY_SIZE(full_words) && !found; i++)
+		found = strstr(said, full_words[i]);
+	if (!found)
+		return NULL;
+	for (const char *p = said; p < found; p++)
+		if (has_prefix(p, "; ") || (start == said && has_prefix(p, ": ")))
+			start = p + 2;
+	return xstrndup(start, strcspn(start, ";"));
+}
+
+/* sbatch sleeps a second or more once it has said that it tries again: whatever ended it then, Slurm
+ * has nothing of it. */
+static enum slurm_submitted judge(size_t n, struct err *err)
+{
+	char *words = find_full(err->msg, n);
+
+	if (!words)
+		return err->code == ERR_BUSY ? SLURM_UNHEARD : SLURM_REFUSED;
+	err_set(err, ERR_BUSY, "%s", words);
+	free(words);
+	return SLURM_FULL;
+}
+
+enum slurm_submitted slurm_submit(const struct executor_slurm_setup *setup,
+				  const struct executor_task *tasks, size_t n, const char *comment,
+				  uint64_t *id, struct err *err)
 {
 	struct strv argv = STRV_INIT;
 	struct str script = STR_INIT;
 	struct str out = STR_INIT;
+	struct slurm_command command = { .deadline_ms = SUBMIT_MS, .stop_at = "retrying" };
 	int result;
 
 	make_argv(setup, tasks, n, comment, &argv);
 	make_script(setup, tasks, n, &script);
-	result = slurm_do(argv.v, script.buf, SUBMIT_MS, &out, err);
+	command.argv = argv.v;
+	command.input = script.buf;
+	result = slurm_do(&command, &out, err);
 	if (result == 0)
 		result = parse_id(out.buf, id, err);
 	strv_release(&argv);
 	str_release(&script);
 	str_release(&out);
-	return result;
+	return result == 0 ? SLURM_TAKEN : judge(n, err);
 }

@@ -195,6 +195,22 @@ static int open_executor(struct cli *cli, const struct batch_state *state, const
 	return open_local(&state->batch, limit, out, err);
 }
 
+/* With --detach: what could not be handed over needs somebody who comes again. */
+static int tell_left(const struct batch_state *state, size_t n, struct err *err)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; i < state->batch.n_jobs && !why; i++)
+		if (state->jobs[i].state == BATCH_JOB_WAITING)
+			why = state->jobs[i].why;
+	err_set(err, ERR_FAILED, "not handed over: %zu of %zu jobs%s%s", n, state->batch.n_jobs,
+		why ? "; the first one " : "", why ? why : "");
+	return err_hint(err,
+			"'thhost batch run %.13s --resume' hands them over as room is made, with "
+			"--detach those that there is room for then",
+			state->id);
+}
+
 static int exit_of(const struct batch_state *state, const struct batch_result *result,
 		   struct err *err)
 {
@@ -214,6 +230,8 @@ static int exit_of(const struct batch_state *state, const struct batch_result *r
 		err_set(err, ERR_INTERRUPTED, "interrupted; %zu jobs are left", left);
 		return err_hint(err, "'thhost batch run %.13s --resume' goes on", state->id);
 	}
+	if (result->was_detached && result->count[BATCH_JOB_WAITING])
+		return tell_left(state, result->count[BATCH_JOB_WAITING], err);
 	if (result->was_detached && left)
 		log_notice("'thhost batch run %.13s --resume' watches and does what is left",
 			   state->id);
