@@ -319,8 +319,8 @@ static bool is_same_stage(const struct values *a, const struct values *b)
 
 /* What waits to be asked for. */
 struct questions {
-	char **entries;
-	size_t *of; /* whose they are */
+	char **entries; /* NULL where a directory must be read first */
+	size_t *of;	/* whose they are */
 	size_t n;
 };
 
@@ -352,15 +352,13 @@ void draft_ask_each(struct session *session, struct values *const *values, size_
 
 	for (size_t i = 0; i < n; i++) {
 		struct err ignored = ERR_INIT; /* draft_open_answered() comes to it */
-		char *entry =
-			check_values(values[i], &ignored) == 0 ? early_entry(values[i]) : NULL;
 
 		answers[i] = (struct draft_answer){ .is_known = false };
-		if (!entry)
+		if (check_values(values[i], &ignored) < 0)
 			continue;
 		if (questions.n && !is_same_stage(values[questions.of[0]], values[i]))
 			ask(session, values, &questions, answers);
-		questions.entries[questions.n] = entry;
+		questions.entries[questions.n] = early_entry(values[i]);
 		questions.of[questions.n++] = i;
 	}
 	ask(session, values, &questions, answers);

@@ -95,8 +95,9 @@ struct draft_answer {
 	struct err err;
 };
 
-/* Ask it for many at once, where values are known without a directory: one worker serves all that
- * follow one another with the same stage and data set. */
+/* Ask it for many at once: one worker serves all that follow one another with the same stage and data
+ * set. With values->from only what the plugin declares is asked for; draft_extract() comes to the
+ * rest, in a worker that serves that directory alone. */
 void draft_ask_each(struct session *session, struct values *const *values, size_t n,
 		    struct draft_answer *answers);
 void draft_answer_release(struct draft_answer *answer);

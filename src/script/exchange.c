@@ -137,8 +137,11 @@ static void write_entries(struct jsonw *w, const struct exchange *x)
 {
 	jsonw_key(w, "entries");
 	jsonw_array(w);
-	for (size_t i = 0; i < x->n_entries; i++)
-		jsonw_raw(w, x->entries[i], strlen(x->entries[i]));
+	for (size_t i = 0; i < x->n_entries; i++) {
+		const char *entry = x->entries[i] ? x->entries[i] : "null";
+
+		jsonw_raw(w, entry, strlen(entry));
+	}
 	jsonw_end(w);
 }
 

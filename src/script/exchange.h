@@ -21,7 +21,7 @@ struct exchange {
 	const char *stage; /* NULL: plugin 0 alone, of whatever kind */
 	const char *dataset;
 	const char *entry;    /* JSON text or NULL */
-	char *const *entries; /* JSON texts, for one answer each: exchange_next() */
+	char *const *entries; /* JSON texts or NULL, for one answer each: exchange_next() */
 	size_t n_entries;
 	const struct plugin_call *call; /* NULL for describe */
 	const struct inputs *inputs;

@@ -260,8 +260,8 @@ static size_t how_many(char *const *entries, size_t n)
 	size_t bytes = 0;
 	size_t i = 0;
 
-	while (i < n && i < EACH_MAX && bytes < EACH_BYTES)
-		bytes += strlen(entries[i++]);
+	for (; i < n && i < EACH_MAX && bytes < EACH_BYTES; i++)
+		bytes += entries[i] ? strlen(entries[i]) : 0;
 	return i;
 }
 

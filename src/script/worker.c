@@ -15,7 +15,12 @@
  * is at, "@PLUGIN FUNCTION", for the message should it be killed.
  *
  * With "entries" (describe) there is such an answer for each, in a line of its own that is written
- * as soon as the entry is done: the first that is missing is the one that ended the worker.
+ * as soon as the entry is done: the first that is missing is the one that ended the worker. One that
+ * is null is no entry: only what is declared is asked for.
+ *
+ * A call has a worker to itself, for the sake of its inputs. To share one, it would need the inputs of
+ * all its calls from the start, or a way to be handed more of them behind the filter (recvmsg), and a
+ * worker that was broken into would keep what it read for one record when it answers for the next.
  *
  * Started with PROBE_ARG it reads nothing, confines itself and answers.
  */
@@ -289,7 +294,7 @@ static void run_each(struct worker *w, size_t entries)
 	     i = json_next(&w->doc, entries, i)) {
 		struct err err = ERR_INIT;
 
-		c->entry = i;
+		c->entry = json_is(&w->doc, i, JSON_NULL) ? JSON_NONE : i;
 		run(w, &err);
 		write_answer(w, &err);
 		if (calls_renew(c, &err) < 0)

@@ -23,6 +23,66 @@ end
 local TINY = "[defaults]\nstage = tiny\nbase_model = m\nstart_time = 2025-12-11T14:00:00\n"
 	.. "end_time = 2025-12-11T15:00:00\n"
 
+-- What it reads it keeps as well as a plugin can, and tries at the next call to read it again.
+local KEEPER = [[
+local kept
+local function again()
+	return kept and pcall(function()
+		return kept:json("result").steps
+	end) and 1 or 0
+end
+local function keep(ctx)
+	local before = (kept and 1 + again() or 0) + (string.kept and 4 or 0)
+		+ (pcall(function()
+			return th_kept.exp
+		end) and 8 or 0)
+	kept = ctx
+	pcall(function()
+		th_kept = ctx
+	end)
+	pcall(function()
+		string.kept = ctx
+	end)
+	pcall(function()
+		package.loaded.kept = ctx
+	end)
+	return before
+end
+return {
+	api = 1, kind = "stage", name = "keeper", version = "1", dir = "keeper", model_name = "keeper",
+	inputs = { result = "result.json" },
+	metrics = { kept = { goal = "max" }, own = { goal = "max" } },
+	extract = function(ctx)
+		local before = keep(ctx)
+		local own = ctx:json("result").steps
+		return { steps = own, metrics = { kept = before, own = own } }
+	end,
+	validate = function(ctx, entry)
+		local own = entry.metrics and entry.metrics.own
+		if own and kept and kept:json("result").steps ~= own then
+			return nil, { { path = "entry", code = "kept", message = "it is another's" } }
+		end
+		return true
+	end,
+}
+]]
+
+--- A tree with a batch that records the directories old/100, old/101, ... into one record of `stage`.
+local function from_dirs(stage, n)
+	local names = {}
+	for i = 1, n do
+		names[i] = tostring(99 + i)
+	end
+	local tree = batches.tree("[defaults]\nstage = " .. stage .. "\ndataset = d\nbase_model = m\n"
+		.. "[matrix old]\neach.seed = " .. table.concat(names, ", ") .. "\nfrom = old/{seed}\n")
+	for _, name in ipairs(names) do
+		batches.write(tree, "old/" .. name .. "/result.json",
+			('{"steps":%s,"metrics":{"f1":0.5}}'):format(name))
+	end
+	cli.write(tree.dir .. "/keeper.lua", KEEPER)
+	return tree
+end
+
 describe("batch record", function()
 	after_each(function()
 		t:close()
@@ -85,6 +145,37 @@ describe("batch record", function()
 		assert.equal("old-a recorded, old-b recorded, same recorded", outcomes(0, "--only", "*"))
 		assert.equal(0.5, t:info("tiny_b").training_history[1].metrics.f1)
 		assert.equal("old-a already, old-b already, same already", outcomes())
+	end)
+
+	it("starts one worker for each directory that is read, and few for the rest", function()
+		t = batches.tree()
+		if not batches.can_trace() then
+			return
+		end
+		t:close()
+		t = from_dirs("tiny", 24)
+		local function workers(jobs)
+			t:ok({ "batch", "record", "b.ini", "--only", jobs }, {
+				prefix = "strace -f -qq -s 100 -e trace=execve,execveat -o " .. t.dir .. "/trace" })
+			return select(2, assert(cli.read(t.dir .. "/trace")):gsub('exec[^\n]*"%-%-plugin%-worker"', ""))
+		end
+		local few = workers("old-10[0-3]")
+		assert(few >= 4, few)
+		assert.equal(few + 10, workers("old-1[12]?")) -- 14 directories now, not 4
+		assert.equal(18, #t:info("tiny_d").training_history)
+	end)
+
+	it("lets nothing of one directory reach a plugin that reads the next", function()
+		t = from_dirs("keeper", 4)
+		batches.write(t, "b.ini", cli.read(t.dir .. "/b.ini") .. "[matrix by_hand]\neach.steps = 1, 2\n")
+		t:ok { "batch", "record", "b.ini", "--plugin", t.dir .. "/keeper.lua" }
+		local history = t:info("keeper_d").training_history
+		assert.equal(6, #history)
+		for i = 1, 4 do
+			assert.equal(0, history[i].metrics.kept)
+			assert.equal(99 + i, history[i].metrics.own)
+			assert.equal(99 + i, history[i].steps)
+		end
 	end)
 
 	it("records what another begins with first", function()
