@@ -132,9 +132,9 @@ int plugin_describe(const struct plugin_set *set, const char *stage, const char 
 		    const char *entry, struct plugin_plan *out, struct err *err);
 
 /*
- * The same for each of 'n' entries (each NULL or JSON), in as few workers as they let live: each has its
- * plan or its error (plans[i], errs[i]; uninitialised before) as if it were asked for alone, whatever
- * the others do.
+ * The same for each of 'n' entries (NULL or JSON), in as few workers as they let live: each has its
+ * plan or its error (plans[i], errs[i]; uninitialised before) as if it were asked for alone,
+ * whatever the others do.
  */
 void plugin_describe_each(const struct plugin_set *set, const char *stage, const char *dataset,
 			  char *const *entries, size_t n, struct plugin_plan *plans,
@@ -202,11 +202,12 @@ struct plugin_result {
 void plugin_result_release(struct plugin_result *result);
 
 /*
- * extract(), hyperparams() and validate() in one worker, which serves this call alone: it holds the
- * inputs of this directory and nothing of another call's, whatever its plugin keeps. A required input that matches nothing is an
- * error before any plugin runs (ERR_PLUGIN, names the input, the pattern and the directory). An
- * expected failure ("nil, err") is ERR_PLUGIN with the plugin's message; its number is ENODATA where
- * there is nothing of a training to read (code "no_data", "not_recognised" or "not_a_training_record").
+ * extract(), hyperparams() and validate() in one worker, which serves this call alone: it holds
+ * the inputs of this directory and nothing of another call's, whatever its plugin keeps. A
+ * required input that matches nothing is an error before any plugin runs (ERR_PLUGIN, names the
+ * input, the pattern and the directory). An expected failure ("nil, err") is ERR_PLUGIN with the
+ * plugin's message; its number is ENODATA where there is nothing of a training to read (code
+ * "no_data", "not_recognised" or "not_a_training_record").
  */
 int plugin_extract(const struct plugin_set *set, const struct plugin_plan *plan,
 		   const struct plugin_call *call, struct plugin_result *out, struct err *err);
