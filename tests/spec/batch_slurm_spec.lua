@@ -319,7 +319,7 @@ describe("batch run --executor slurm", function()
 	end)
 
 	it("shows what Slurm kept of a job that never came as far as thhost", function()
-		tree(TINY .. "sbatch = --hold\n[job a]\ndataset = a\n")
+		t = tree(TINY .. "sbatch = --hold\n[job a]\ndataset = a\n")
 		local bin = t.dir .. "/bin"
 		cli.shell(("mkdir '%s' && cp -rL '%s' \"$(dirname '%s')/share\" '%s'")
 			:format(bin, cli.thhost, cli.thhost, bin))
