@@ -2,6 +2,7 @@
 
 #include "app/batch_needed.h"
 
+#include "app/base_files.h"
 #include "app/capture_all.h"
 #include "app/run_command.h"
 #include "base/clock.h"
@@ -13,6 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The digest of something as it is now: made when an entry first asks for it. */
+struct digest_now {
+	char *path; /* NULL: there is no such thing */
+	bool is_made;
+	struct str text;
+	struct err err; /* why there is none */
+};
+
 /* What a job would be, to be compared with entries. */
 struct wanted {
 	const struct batch_step *step;
@@ -21,9 +30,10 @@ struct wanted {
 	struct strv argv;  /* masked, as an entry has it */
 	struct strv files; /* of those words that are files */
 	struct str params;
+	struct digest_now base;
+	struct digest_now data;
 	const struct str *git;
 	const struct conf *conf;
-	const char *cwd;
 };
 
 static char *text_of(const struct info *info, size_t entry, const char *key)
@@ -136,68 +146,101 @@ static const char *newer_file(const struct wanted *w, const struct info *info, s
 	return NULL;
 }
 
-/* The base model, where it is a file or a directory: the first part of it that is newer. */
-static char *newer_base(const struct wanted *w, const struct info *info, size_t entry)
+/* Is one of the files right in directory 'path' newer? */
+static bool has_newer_file(const char *path, const struct info *info, size_t entry)
 {
-	const char *base = w->draft.base_path ? w->draft.base_path : w->draft.base_model;
-	char *path = !base ? NULL : base[0] == '/' ? xstrdup(base) : path_join(w->cwd, base);
 	struct strv names = STRV_INIT;
-	struct err ignored = ERR_INIT; /* the name of a model elsewhere */
-	mode_t mode;
-	char *found = NULL;
-	int fd;
+	struct err ignored = ERR_INIT; /* then the training that reads it will tell */
+	int fd = path_open_dir(path, &ignored);
+	bool found = false;
 
-	if (path && path_exists(path, &mode, &ignored) > 0) {
-		fd = S_ISDIR(mode) ? path_open_dir(path, &ignored) : -1;
-		if (fd >= 0 && path_list(fd, &names, &ignored) < 0)
-			strv_release(&names);
-		if (fd >= 0)
-			close(fd);
-		for (size_t i = 0; i < names.n && !found; i++) {
-			char *file = path_join(path, names.v[i]);
+	if (fd >= 0 && path_list(fd, &names, &ignored) < 0)
+		strv_release(&names);
+	if (fd >= 0)
+		close(fd);
+	for (size_t i = 0; i < names.n && !found; i++) {
+		char *file = path_join(path, names.v[i]);
 
-			if (names.v[i][0] != '.' && is_newer(file, info, entry))
-				found = xstrdup(base);
-			free(file);
-		}
-		if (!found && S_ISREG(mode) && is_newer(path, info, entry))
-			found = xstrdup(base);
+		found = names.v[i][0] != '.' && is_newer(file, info, entry);
+		free(file);
 	}
 	strv_release(&names);
-	free(path);
 	return found;
 }
 
+/* For an entry that does not tell what the base model was. */
+static bool is_newer_base(const struct wanted *w, const struct info *info, size_t entry)
+{
+	struct stat st;
+
+	if (!w->base.path || stat(w->base.path, &st) < 0)
+		return false; /* the name of a model elsewhere */
+	return S_ISDIR(st.st_mode) ? has_newer_file(w->base.path, info, entry)
+				   : is_newer(w->base.path, info, entry);
+}
+
+typedef int (*capture_fn)(const struct conf *, const char *, struct str *, struct err *);
+
+/* -1: it cannot be made; now->err says why. */
+static int make_now(struct digest_now *now, const struct conf *conf, capture_fn capture)
+{
+	if (!now->is_made && !now->err.code && capture(conf, now->path, &now->text, &now->err) == 0)
+		now->is_made = true;
+	return now->is_made ? 0 : -1;
+}
+
+static bool has_digests(const struct wanted *w)
+{
+	return conf_int(w->conf, "record.digest_limit_mb") > 0;
+}
+
+/* By content, where the entry tells of it; else by time. May have to be read, so it comes late. */
+static char *base_difference(struct wanted *w, const struct info *info, size_t entry)
+{
+	size_t token = info_entry_member(info, entry, "base_model_digest");
+	const char *name = base_files_name(&w->draft);
+
+	if (!name)
+		return NULL;
+	if (!w->base.path && w->base.err.code)
+		return xstrf("the base model '%s' cannot be compared: %s", name, w->base.err.msg);
+	if (token == JSON_NONE || !has_digests(w))
+		return is_newer_base(w, info, entry)
+			       ? xstrf("the base model '%s' was written since", name)
+			       : NULL;
+	if (!w->base.path)
+		return xstrf("the base model '%s' cannot be compared: it is not there any more",
+			     name);
+	if (make_now(&w->base, w->conf, capture_model) < 0)
+		return xstrf("the base model '%s' cannot be compared: %s", name, w->base.err.msg);
+	if (!json_string_is(&info->doc, token, w->base.text.buf))
+		return xstrf("the base model '%s' has changed since", name);
+	return NULL;
+}
+
 /* Last of all, for it may have to be read. NULL: the same, or nobody says where it is. */
-static char *dataset_difference(const struct wanted *w, const struct info *info, size_t entry)
+static char *dataset_difference(struct wanted *w, const struct info *info, size_t entry)
 {
 	size_t token = info_entry_member(info, entry, "dataset_digest");
 	const char *dataset = w->values.dataset;
-	char *path = conf_dataset_path(w->conf, w->values.stage, dataset);
-	struct str now = STR_INIT;
-	struct err err = ERR_INIT;
-	char *why = NULL;
 
-	if (!path || conf_int(w->conf, "record.digest_limit_mb") == 0)
-		why = NULL;
-	else if (token == JSON_NONE)
-		why = xstrf("its entry has no digest of the data set %s", dataset);
-	else if (capture_dataset(w->conf, path, &now, &err) < 0)
-		why = xstrf("the data set %s cannot be compared: %s", dataset, err.msg);
-	else if (!is_same_json(info, token, now.buf))
-		why = xstrf("the data set %s has changed since", dataset);
-	str_release(&now);
-	free(path);
-	return why;
+	if (!w->data.path || !has_digests(w))
+		return NULL;
+	if (token == JSON_NONE)
+		return xstrf("its entry has no digest of the data set %s", dataset);
+	if (make_now(&w->data, w->conf, capture_dataset) < 0)
+		return xstrf("the data set %s cannot be compared: %s", dataset, w->data.err.msg);
+	if (!json_string_is(&info->doc, token, w->data.text.buf))
+		return xstrf("the data set %s has changed since", dataset);
+	return NULL;
 }
 
 /* ---- one entry ---- */
 
 /* What is new against the entry, in fresh memory; NULL: nothing. */
-static char *difference(const struct wanted *w, const struct info *info, size_t entry)
+static char *difference(struct wanted *w, const struct info *info, size_t entry)
 {
 	const char *file;
-	char *base;
 	char *why;
 
 	if (!is_same_base(w, info, entry))
@@ -213,11 +256,8 @@ static char *difference(const struct wanted *w, const struct info *info, size_t 
 	file = newer_file(w, info, entry);
 	if (file)
 		return xstrf("'%s' was written since", file);
-	base = newer_base(w, info, entry);
-	why = base ? xstrf("the base model '%s' was written since", base)
-		   : dataset_difference(w, info, entry);
-	free(base);
-	return why;
+	why = base_difference(w, info, entry);
+	return why ? why : dataset_difference(w, info, entry);
 }
 
 static bool is_candidate(const struct wanted *w, const struct info *info, size_t entry)
@@ -229,7 +269,7 @@ static bool is_candidate(const struct wanted *w, const struct info *info, size_t
 }
 
 /* The newest entry that differs tells why; any that does not settles it. */
-static bool find_equal(const struct wanted *w, const struct info *info, char **why)
+static bool find_equal(struct wanted *w, const struct info *info, char **why)
 {
 	for (size_t i = info_first_entry(info); i != JSON_NONE; i = info_next_entry(info, i)) {
 		char *id;
@@ -250,7 +290,7 @@ static bool find_equal(const struct wanted *w, const struct info *info, char **w
 	return false;
 }
 
-static bool is_recorded(const struct wanted *w, char **why)
+static bool is_recorded(struct wanted *w, char **why)
 {
 	const struct stage_dir *dir = &w->draft.dir;
 	struct str text = STR_INIT;
@@ -299,17 +339,30 @@ static int prepare(struct wanted *w, struct session *session, const char *cwd, s
 		secrets_mask_argv(argv.v, &mask, &w->argv);
 		find_files(w, &argv, cwd);
 		fields_print(w->values.hyperparams, &w->params);
+		base_files_path(&w->draft, cwd, &w->base.path, &w->base.err);
+		w->data.path = conf_dataset_path(w->conf, w->values.stage, w->values.dataset);
 	}
 	strv_release(&argv);
 	strv_release(&mask);
 	return result;
 }
 
+static void digest_now_release(struct digest_now *now)
+{
+	free(now->path);
+	str_release(&now->text);
+}
+
 bool batch_is_needed(struct session *session, const struct batch_step *step, const char *cwd,
 		     const struct str *git, char **why)
 {
 	struct wanted w = {
-		.step = step, .git = git, .params = STR_INIT, .conf = &session->conf, .cwd = cwd
+		.step = step,
+		.git = git,
+		.params = STR_INIT,
+		.conf = &session->conf,
+		.base = { .text = STR_INIT },
+		.data = { .text = STR_INIT },
 	};
 	struct err err = ERR_INIT;
 	bool is_needed = true;
@@ -325,6 +378,8 @@ bool batch_is_needed(struct session *session, const struct batch_step *step, con
 	strv_release(&w.argv);
 	strv_release(&w.files);
 	str_release(&w.params);
+	digest_now_release(&w.base);
+	digest_now_release(&w.data);
 	return is_needed;
 }
 

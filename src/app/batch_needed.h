@@ -4,10 +4,11 @@
  * It would not where its record has an entry of its own, completed, on the same data set, from the same
  * base model and parents (their newest runs), with the same command and parameters, and of the same
  * code: the commit of the repository, with nothing in it changed then or now; and no file that the
- * command names, nor the base model where it is one or a directory of some, has been written
+ * command names has been written since. A base model that is a file or a directory has the digest
+ * that the entry has of it; where the entry has none, or none are wanted, it has not been written
  * since. Where the configuration says where the data set lies ("dataset_path"), its digest is the
- * entry's too. What an entry does not tell cannot be compared and counts as changed, but for the
- * code where there is no repository, then and now.
+ * entry's too. What an entry does not tell cannot be compared and counts as changed, but for the base
+ * model, and for the code where there is no repository, then and now.
  */
 #ifndef APP_BATCH_NEEDED_H
 #define APP_BATCH_NEEDED_H

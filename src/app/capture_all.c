@@ -28,20 +28,33 @@ static void add_command(struct str *out, char *const *argv, const struct strv *m
 	strv_release(&masked);
 }
 
-int capture_dataset(const struct conf *conf, const char *path, struct str *json, struct err *err)
+typedef int (*digest_fn)(const char *, uint64_t, struct digest *, struct err *);
+
+static int add_digest(const struct conf *conf, const char *path, digest_fn make, struct str *out,
+		      struct err *err)
 {
 	int64_t limit_mb = conf_int(conf, "record.digest_limit_mb");
 	struct digest digest;
 
-	if (digest_path(path, (uint64_t)limit_mb << 20, &digest, err) < 0)
+	if (make(path, (uint64_t)limit_mb << 20, &digest, err) < 0)
 		return -1;
 	if (!digest.sha256[0])
 		return err_set(err, ERR_INVALID,
 			       "'%s' is larger than record.digest_limit_mb (%lld MiB)", path,
 			       (long long)limit_mb);
-	str_clear(json);
-	str_addf(json, "\"sha256:%s\"", digest.sha256);
+	str_clear(out);
+	str_addf(out, "sha256:%s", digest.sha256);
 	return 0;
+}
+
+int capture_dataset(const struct conf *conf, const char *path, struct str *out, struct err *err)
+{
+	return add_digest(conf, path, digest_path, out, err);
+}
+
+int capture_model(const struct conf *conf, const char *path, struct str *out, struct err *err)
+{
+	return add_digest(conf, path, digest_model, out, err);
 }
 
 static void add_dataset(struct capture_texts *texts, const struct conf *conf, const char *path)
@@ -100,7 +113,7 @@ static void print_texts(const struct capture_texts *texts, struct str *out)
 	if (texts->command.len)
 		jsonw_pair_raw(&w, "command", texts->command.buf);
 	if (texts->dataset.len)
-		jsonw_pair_raw(&w, "dataset", texts->dataset.buf);
+		jsonw_pair_string(&w, "dataset", texts->dataset.buf);
 	jsonw_end(&w);
 }
 
@@ -169,14 +182,14 @@ void capture_receive(struct capture_job *job)
 static void take_text(const struct json *doc, const char *key, struct str *out)
 {
 	size_t token = json_member(doc, 0, key);
-	char *raw;
+	char *text;
 
 	if (token == JSON_NONE)
 		return;
-	raw = json_raw_copy(doc, token);
-	str_clear(out);
-	str_adds(out, raw);
-	free(raw);
+	text = json_is(doc, token, JSON_STRING) ? json_string_copy(doc, token)
+						: json_raw_copy(doc, token);
+	str_sets(out, text);
+	free(text);
 }
 
 void capture_finish(struct capture_job *job, struct capture_texts *texts)

@@ -10,7 +10,7 @@ struct capture_texts {
 	struct str git;		/* "" where there is no repository */
 	struct str environment; /* "" where it is not wanted */
 	struct str command;	/* the argv, masked; "" without one */
-	struct str dataset;	/* digest of the data set, as dataset_digest() makes it; or "" */
+	struct str dataset;	/* digest of the data set, as capture_dataset() makes it; or "" */
 	struct strv notes;	/* what could not be captured, and why */
 };
 
@@ -31,9 +31,12 @@ struct capture_place {
 void capture_all(struct capture_texts *texts, const struct conf *conf,
 		 const struct capture_place *place);
 
-/* "sha256:..." of the file or directory, as a JSON string. -1: it cannot be read, changes, or is larger
- * than record.digest_limit_mb (ERR_INVALID). */
-int capture_dataset(const struct conf *conf, const char *path, struct str *json, struct err *err);
+/* "sha256:..." of the file or directory. -1: it cannot be read, changes, or is larger than
+ * record.digest_limit_mb (ERR_INVALID). */
+int capture_dataset(const struct conf *conf, const char *path, struct str *out, struct err *err);
+
+/* The same of a base model (digest_model()). */
+int capture_model(const struct conf *conf, const char *path, struct str *out, struct err *err);
 void capture_texts_release(struct capture_texts *texts);
 
 /*

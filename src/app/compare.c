@@ -64,11 +64,11 @@ static void find_side(struct finder *finder, const struct compare_side *side)
 		const char *key;
 		enum compare_group group;
 	} members[] = {
-		{ "dataset", COMPARE_MODEL },	{ "dataset_digest", COMPARE_MODEL },
-		{ "epochs", COMPARE_MODEL },	{ "planned", COMPARE_MODEL },
-		{ "metrics", COMPARE_METRICS }, { "hyperparams", COMPARE_HYPERPARAMS },
-		{ "git", COMPARE_GIT },		{ "environment", COMPARE_ENVIRONMENT },
-		{ "plugin", COMPARE_ORIGIN },
+		{ "dataset", COMPARE_MODEL },		{ "dataset_digest", COMPARE_MODEL },
+		{ "base_model_digest", COMPARE_MODEL }, { "epochs", COMPARE_MODEL },
+		{ "planned", COMPARE_MODEL },		{ "metrics", COMPARE_METRICS },
+		{ "hyperparams", COMPARE_HYPERPARAMS }, { "git", COMPARE_GIT },
+		{ "environment", COMPARE_ENVIRONMENT }, { "plugin", COMPARE_ORIGIN },
 	};
 	const struct json *doc = &side->history.info.doc;
 	size_t checkpoint;

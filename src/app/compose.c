@@ -318,6 +318,10 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	entry_add_extra_string(entry, "status", status ? status : "completed");
 	if (draft->base_model)
 		entry_add_extra_string(entry, "base_model", draft->base_model);
+	if (context->base_digest && *context->base_digest)
+		entry_add_extra_string(entry, "base_model_digest", context->base_digest);
+	if (context->dataset_digest && *context->dataset_digest)
+		entry_add_extra_string(entry, "dataset_digest", context->dataset_digest);
 	if (checkpoint && *checkpoint && draft->is_sketch)
 		add_checkpoint(entry, draft->dir.path, checkpoint, 0);
 	else if (checkpoint && *checkpoint)
@@ -334,8 +338,7 @@ static int add_extras(struct entry *entry, const struct draft *draft, const stru
 	    add_taken(entry, draft, err) < 0 ||
 	    add_json(entry, "best", draft->result.best, err) < 0 ||
 	    add_evidence(entry, draft, err) < 0 ||
-	    add_json(entry, "planned", draft->result.planned, err) < 0 ||
-	    add_json(entry, "dataset_digest", context->dataset_digest, err) < 0)
+	    add_json(entry, "planned", draft->result.planned, err) < 0)
 		return -1;
 	return 0;
 }

@@ -56,7 +56,8 @@ struct run_context {
 	const char *git;    /* JSON texts */
 	const char *environment;
 	const char *command;	    /* JSON array text, masked */
-	const char *dataset_digest; /* JSON string */
+	const char *dataset_digest; /* "sha256:..." */
+	const char *base_digest;    /* the same of draft->base_model; see base_files.h */
 	const char *usage;	    /* JSON object: wall and CPU time, peak memory */
 	const char *attempts;	    /* JSON array: all of them, where there were several */
 };

@@ -2,6 +2,7 @@
 
 #include "app/repair.h"
 
+#include "app/base_files.h"
 #include "app/record.h"
 #include "app/run_kept.h"
 #include "app/spooled.h"
@@ -155,6 +156,8 @@ static int record_again(struct session *session, const struct run *run, struct d
 		draft->context.usage = usage;
 		draft->context.attempts = attempts;
 		draft->context.command = command.buf;
+		draft->context.dataset_digest = run->dataset_digest;
+		draft->context.base_digest = base_files_digest_of(run, draft);
 		result = draft_commit(draft, session, SPOOL_DAMAGE, &outcome, err);
 		str_sets(entry, outcome.entry.buf);
 	}

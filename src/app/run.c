@@ -2,6 +2,7 @@
 
 #include "app/run.h"
 
+#include "app/base_files.h"
 #include "app/capture_all.h"
 #include "app/progress.h"
 #include "app/run_command.h"
@@ -144,6 +145,8 @@ static void take_capture(struct live *live)
 		run->git = xstrdup(live->texts.git.buf);
 	if (!run->environment && live->texts.environment.len)
 		run->environment = xstrdup(live->texts.environment.buf);
+	if (!run->dataset_digest && live->texts.dataset.len)
+		run->dataset_digest = xstrdup(live->texts.dataset.buf);
 }
 
 static int on_capture(void *arg)
@@ -351,6 +354,7 @@ static int make_entry(struct live *live, struct err *err)
 		.command = live->texts.command.buf,
 		.usage = live->usage,
 		.dataset_digest = live->texts.dataset.buf,
+		.base_digest = base_files_digest_of(&report->run, draft),
 		.attempts = live->attempts,
 	};
 	return draft_commit(draft, live->session, SPOOL_ALWAYS, &report->outcome, err);
@@ -662,6 +666,8 @@ int run_training(struct session *session, const struct run_options *options,
 	result = run_refuse_beside_orphan(&report->draft, err);
 	if (result == 0)
 		result = run_take_up_former(report, session, options->run_id, err);
+	if (result == 0 && !options->no_record && !report->run.earlier_attempts)
+		run_measure_base(report, &session->conf);
 	if (result == 0)
 		result = run_in_directory(session, options, report, err);
 	lock_release(&lock);

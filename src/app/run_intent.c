@@ -2,6 +2,7 @@
 
 #include "app/run_intent.h"
 
+#include "app/base_files.h"
 #include "app/run_kept.h"
 #include "app/run_requeue.h"
 #include "base/clock.h"
@@ -66,6 +67,23 @@ int run_describe(struct run_report *report, const struct conf *conf, const char 
 	secrets_mask_argv(report->argv.v, &mask, &run->command);
 	strv_release(&mask);
 	return 0;
+}
+
+void run_measure_base(struct run_report *report, const struct conf *conf)
+{
+	struct run *run = &report->run;
+	struct str digest = STR_INIT;
+	char now[CLOCK_TEXT_SIZE];
+
+	base_files_digest(&report->draft, conf, run->cwd, &digest);
+	if (digest.len) {
+		free(run->base_model_digest);
+		run->base_model_digest = xstrdup(digest.buf);
+		clock_format(clock_now(), now);
+		free(run->start_time);
+		run->start_time = xstrdup(now);
+	}
+	str_release(&digest);
 }
 
 int run_refuse_beside_orphan(const struct draft *draft, struct err *err)

@@ -16,6 +16,13 @@ int run_describe(struct run_report *report, const struct conf *conf, const char 
 		 struct err *err);
 
 /*
+ * What the base model is, before the training can write to it: its digest, into report->run. The
+ * training waits for it, and begins after it. To be called under the directory's lock, which keeps
+ * other trainings away.
+ */
+void run_measure_base(struct run_report *report, const struct conf *conf);
+
+/*
  * ERR_BUSY names the other run. 'timeout_ms' as of lock_acquire(): 0 where another run means
  * another training; more in a restarted job, whose former node may be dead and its lock not given
  * up yet: a file server lets it go when the lease has ended.

@@ -157,8 +157,14 @@ static int find_former(const struct run *run, const char *given_id, const struct
 
 static void take_up(struct run *run, const struct run *former)
 {
+	bool is_same_base = run->base_model && former->base_model &&
+			    strcmp(run->base_model, former->base_model) == 0;
+
 	memcpy(run->run_id, former->run_id, sizeof(run->run_id));
 	run_fold_attempt(run, former);
+	/* What the first attempt began from: it may have written to it since. */
+	if (is_same_base)
+		run->base_model_digest = xstrdup_or_null(former->base_model_digest);
 }
 
 void run_mark_log(int log_fd, const struct run *run)

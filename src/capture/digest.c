@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "capture/digest_cache.h"
+#include "model/store.h"
 #include "sys/path.h"
 
 #include <errno.h>
@@ -105,9 +106,15 @@ struct listing {
 	struct strv names; /* relative */
 	uint64_t size;
 	int depth;
+	bool is_model;
 };
 
 static int list_dir(struct listing *l, const char *relative, struct err *err);
+
+static bool is_left_out(const struct listing *l, const char *name)
+{
+	return l->is_model && (name[0] == '.' || strcmp(name, RECORD_NAME) == 0);
+}
 
 static int list_entry(struct listing *l, const char *relative, struct err *err)
 {
@@ -125,7 +132,7 @@ static int list_entry(struct listing *l, const char *relative, struct err *err)
 		}
 	}
 	if (rc == 0 && l->names.n > FILES_LIMIT)
-		rc = err_set(err, ERR_FAILED, "'%s' has more than %d files", l->root, FILES_LIMIT);
+		rc = err_set(err, ERR_INVALID, "'%s' has more than %d files", l->root, FILES_LIMIT);
 	free(path);
 	return rc;
 }
@@ -140,10 +147,13 @@ static int list_dir(struct listing *l, const char *relative, struct err *err)
 	if (fd >= 0)
 		close(fd);
 	if (rc == 0 && ++l->depth > DEPTH_LIMIT)
-		rc = err_set(err, ERR_FAILED, "'%s' is nested too deeply", l->root);
+		rc = err_set(err, ERR_INVALID, "'%s' is nested too deeply", l->root);
 	for (size_t i = 0; rc == 0 && i < names.n; i++) {
-		char *name = *relative ? path_join(relative, names.v[i]) : xstrdup(names.v[i]);
+		char *name;
 
+		if (is_left_out(l, names.v[i]))
+			continue;
+		name = *relative ? path_join(relative, names.v[i]) : xstrdup(names.v[i]);
 		rc = list_entry(l, name, err);
 		free(name);
 	}
@@ -182,9 +192,10 @@ static int sum_listing(struct listing *l, char out[DIGEST_TEXT_SIZE], struct err
 	return rc;
 }
 
-static int digest_dir(const char *path, uint64_t limit, struct digest *out, struct err *err)
+static int digest_dir(const char *path, bool is_model, uint64_t limit, struct digest *out,
+		      struct err *err)
 {
-	struct listing l = { .root = path, .names = STRV_INIT };
+	struct listing l = { .root = path, .names = STRV_INIT, .is_model = is_model };
 	int rc = list_dir(&l, "", err);
 
 	out->size = l.size;
@@ -197,7 +208,8 @@ static int digest_dir(const char *path, uint64_t limit, struct digest *out, stru
 	return rc;
 }
 
-int digest_path(const char *path, uint64_t limit, struct digest *out, struct err *err)
+static int digest_any(const char *path, bool is_model, uint64_t limit, struct digest *out,
+		      struct err *err)
 {
 	struct stat st;
 
@@ -206,10 +218,20 @@ int digest_path(const char *path, uint64_t limit, struct digest *out, struct err
 		return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_FAILED,
 				 "cannot examine '%s'", path);
 	if (S_ISDIR(st.st_mode))
-		return digest_dir(path, limit, out, err);
+		return digest_dir(path, is_model, limit, out, err);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_INVALID, "'%s' is neither a file nor a directory", path);
 	out->size = (uint64_t)st.st_size;
 	out->files = 1;
 	return out->size <= limit ? digest_file(path, out->sha256, err) : 0;
+}
+
+int digest_path(const char *path, uint64_t limit, struct digest *out, struct err *err)
+{
+	return digest_any(path, false, limit, out, err);
+}
+
+int digest_model(const char *path, uint64_t limit, struct digest *out, struct err *err)
+{
+	return digest_any(path, true, limit, out, err);
 }

@@ -21,9 +21,16 @@ struct digest {
 
 /*
  * The digest of a file or directory. Beyond 'limit' bytes in all only size and number of files are
- * told. ERR_NOT_FOUND; ERR_BUSY if a file changes while it is read; else ERR_FAILED.
+ * told. ERR_NOT_FOUND; ERR_BUSY if a file changes while it is read; ERR_INVALID: it is neither, or too
+ * large a tree; else ERR_FAILED.
  */
 int digest_path(const char *path, uint64_t limit, struct digest *out, struct err *err);
+
+/*
+ * The same of a model. In a directory that is what is not hidden, and no record: the ".cache" of a
+ * download, ".thhost" and "training_info.json" tell of the model and change without it.
+ */
+int digest_model(const char *path, uint64_t limit, struct digest *out, struct err *err);
 
 /* The digest of 'len' bytes. */
 void digest_bytes(const char *data, size_t len, char out[DIGEST_TEXT_SIZE]);

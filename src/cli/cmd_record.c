@@ -1,5 +1,6 @@
 #include "base/base.h"
 
+#include "app/base_files.h"
 #include "app/capture_all.h"
 #include "app/record.h"
 #include "app/settle.h"
@@ -240,7 +241,8 @@ static int commit(struct cli *cli, struct draft *draft, struct err *err)
 	return result;
 }
 
-static void add_context(struct cli *cli, struct draft *draft, struct capture_texts *texts)
+static void add_context(struct cli *cli, struct draft *draft, struct capture_texts *texts,
+			struct str *base_digest)
 {
 	bool capture = option_given(&cli->options, "capture");
 	struct capture_place place = { .argv = NULL };
@@ -254,6 +256,8 @@ static void add_context(struct cli *cli, struct draft *draft, struct capture_tex
 						      draft->values->dataset);
 	capture_all(texts, &cli->session.conf, &place);
 	free(data);
+	base_files_digest(draft, &cli->session.conf, NULL, base_digest);
+	draft->context.base_digest = base_digest->buf;
 	draft->context.dataset_digest = texts->dataset.buf;
 	draft->context.git = texts->git.buf;
 	draft->context.environment = texts->environment.buf;
@@ -264,6 +268,7 @@ static int run_record(struct cli *cli, struct err *err)
 	struct values values;
 	struct draft draft = { .values = NULL };
 	struct capture_texts texts = CAPTURE_TEXTS_INIT;
+	struct str base_digest = STR_INIT;
 	bool dry = option_given(&cli->options, "dry-run");
 	int result;
 
@@ -277,7 +282,7 @@ static int run_record(struct cli *cli, struct err *err)
 		result = draft_open(&draft, &cli->session, &values, false, err);
 	if (result == 0) {
 		result = take_from(cli, &draft, err);
-		add_context(cli, &draft, &texts);
+		add_context(cli, &draft, &texts, &base_digest);
 		if (dry)
 			result = preview(cli, &draft, err);
 		else if (result == 0)
@@ -286,6 +291,7 @@ static int run_record(struct cli *cli, struct err *err)
 	if (result >= 0 || dry || err->code == ERR_SPOOLED)
 		warn_of_plugin(&draft);
 	capture_texts_release(&texts);
+	str_release(&base_digest);
 	if (draft.values)
 		draft_release(&draft);
 	values_release(&values);

@@ -71,10 +71,11 @@ int entry_set_hyperparams(struct entry *entry, const char *json, struct err *err
 
 /*
  * Add or replace an additive member; 'json' is copied, and cleaned as above. The known ones are
- * printed in a fixed order after the design's keys (run_id, status, base_model, final_checkpoint,
- * best, parents, inherited_from, raw_hyperparams, nonfinite, git, environment, usage, command,
- * plugin, taken_from, sources, evidence, planned, dataset_digest, tags, notes), others after them as
- * they were added. Text that is no JSON is refused, and so are the design's own keys.
+ * printed in a fixed order after the design's keys (run_id, status, base_model, base_model_digest,
+ * final_checkpoint, best, parents, inherited_from, raw_hyperparams, nonfinite, git, environment,
+ * usage, attempts, command, plugin, taken_from, sources, evidence, planned, dataset_digest, tags,
+ * notes), others after them as they were added. Text that is no JSON is refused, and so are the
+ * design's own keys.
  */
 int entry_add_extra(struct entry *entry, const char *key, const char *json, struct err *err);
 

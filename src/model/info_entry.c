@@ -12,11 +12,29 @@ static const char *const design_keys[] = {
 
 /* The order in which additive members are printed. */
 static const char *const extra_keys[] = {
-	"run_id",      "status",	 "base_model",	    "final_checkpoint", "best",
-	"parents",     "inherited_from", "raw_hyperparams", "nonfinite",	"git",
-	"environment", "usage",		 "attempts",	    "command",		"plugin",
-	"taken_from",  "sources",	 "evidence",	    "planned",		"dataset_digest",
-	"tags",	       "notes",
+	"run_id",
+	"status",
+	"base_model",
+	"base_model_digest",
+	"final_checkpoint",
+	"best",
+	"parents",
+	"inherited_from",
+	"raw_hyperparams",
+	"nonfinite",
+	"git",
+	"environment",
+	"usage",
+	"attempts",
+	"command",
+	"plugin",
+	"taken_from",
+	"sources",
+	"evidence",
+	"planned",
+	"dataset_digest",
+	"tags",
+	"notes",
 };
 
 static bool is_one_of(const char *key, const char *const *keys, size_t n)

@@ -221,12 +221,19 @@ void checker_look_into_entry(struct checker *c, size_t entry)
 		const char *name;
 		const char *wanted;
 	} unusual[] = {
-		{ "run_id", "a string" },	  { "status", "a string" },
-		{ "inherited_from", "a string" }, { "nonfinite", "an object" },
-		{ "parents", "an array" },	  { "tags", "an array" },
-		{ "notes", "a string" },	  { "raw_hyperparams", "an object" },
-		{ "best", "an object" },	  { "evidence", "an object" },
-		{ "taken_from", "an object" },	  { "attempts", "an array" },
+		{ "run_id", "a string" },
+		{ "status", "a string" },
+		{ "inherited_from", "a string" },
+		{ "nonfinite", "an object" },
+		{ "parents", "an array" },
+		{ "tags", "an array" },
+		{ "notes", "a string" },
+		{ "raw_hyperparams", "an object" },
+		{ "best", "an object" },
+		{ "evidence", "an object" },
+		{ "taken_from", "an object" },
+		{ "attempts", "an array" },
+		{ "base_model_digest", "a string" },
 	};
 	const size_t *values = c->entry;
 	char *prefix = checker_entry_path(c, NULL);

@@ -56,14 +56,16 @@ struct run {
 	char *start_time;	/* ISO 8601 with offset */
 	char *end_time;		/* NULL while it runs */
 	int64_t wall_ms;
-	int exit_code;	    /* -1: none */
-	int signal;	    /* 0: none */
-	int64_t last_step;  /* -1: unknown */
-	double last_epoch;  /* NAN: unknown */
-	char *last_metrics; /* JSON object text, or NULL */
-	char *base_model;   /* as given, or NULL */
-	char *parents;	    /* JSON array text, or NULL */
-	char *git;	    /* JSON object text, or NULL */
+	int exit_code;		 /* -1: none */
+	int signal;		 /* 0: none */
+	int64_t last_step;	 /* -1: unknown */
+	double last_epoch;	 /* NAN: unknown */
+	char *last_metrics;	 /* JSON object text, or NULL */
+	char *base_model;	 /* as given, or NULL */
+	char *base_model_digest; /* "sha256:..." of what it was at the first attempt's start, or NULL */
+	char *dataset_digest; /* the same of the data set, at the start of this attempt */
+	char *parents;	      /* JSON array text, or NULL */
+	char *git;	      /* JSON object text, or NULL */
 	/* Of an unrecorded run, for the entry it may still get; JSON object texts, or NULL. */
 	char *environment;
 	char *usage;

@@ -37,6 +37,8 @@ static const struct member process_ids[] = {
 static const struct member times[] = { MEMBER(start_time), MEMBER(end_time) };
 static const struct member origins[] = { MEMBER(base_model), MEMBER(init_from), MEMBER(log),
 					 MEMBER(trouble) };
+/* Printed only where they are known. */
+static const struct member digests[] = { MEMBER(base_model_digest), MEMBER(dataset_digest) };
 static const struct member values[] = { MEMBER(last_metrics), MEMBER(parents),	       MEMBER(git),
 					MEMBER(environment),  MEMBER(usage),	       MEMBER(said),
 					MEMBER(entry),	      MEMBER(earlier_attempts) };
@@ -80,6 +82,7 @@ void run_release(struct run *run)
 	release_strings(run, names, ARRAY_SIZE(names));
 	release_strings(run, times, ARRAY_SIZE(times));
 	release_strings(run, origins, ARRAY_SIZE(origins));
+	release_strings(run, digests, ARRAY_SIZE(digests));
 	release_strings(run, values, ARRAY_SIZE(values));
 	strv_release(&run->command);
 	run_init(run);
@@ -150,6 +153,9 @@ void run_print(const struct run *run, struct str *out, int indent)
 	print_strings(run, times, ARRAY_SIZE(times), &w);
 	print_end(run, &w);
 	print_strings(run, origins, ARRAY_SIZE(origins), &w);
+	for (size_t i = 0; i < ARRAY_SIZE(digests); i++)
+		if (string_of(run, &digests[i]))
+			jsonw_pair_string(&w, digests[i].key, string_of(run, &digests[i]));
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
 		if (string_of(run, &values[i]))
 			jsonw_pair_raw(&w, values[i].key, string_of(run, &values[i]));
@@ -241,6 +247,7 @@ int run_parse(const char *name, const char *text, size_t len, struct run *out, s
 		parse_strings(&doc, names, ARRAY_SIZE(names), out);
 		parse_strings(&doc, times, ARRAY_SIZE(times), out);
 		parse_strings(&doc, origins, ARRAY_SIZE(origins), out);
+		parse_strings(&doc, digests, ARRAY_SIZE(digests), out);
 		parse_values(&doc, out);
 		parse_command(&doc, out);
 		parse_numbers(&doc, out);

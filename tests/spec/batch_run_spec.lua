@@ -259,11 +259,10 @@ describe("batch run", function()
 		assert.matches("b is needed: '/[^']*/train.sh' was written since", said)
 	end)
 
-	it("with --needed compares the data set and the base model, where they can be found", function()
-		tree(TINY .. "[job a]\ndataset = a\nbase_model = weights\n")
-		batches.write(t, "weights/model.bin", "one")
+	it("with --needed compares the data set, where it can be found", function()
+		tree(TINY .. "[job a]\ndataset = a\n")
 		batches.write(t, "data/a/train.txt", "one")
-		cli.shell(("touch -d '1 hour ago' %s/train.sh %s/weights/model.bin"):format(t.dir, t.dir))
+		cli.shell(("touch -d '1 hour ago' %s/train.sh"):format(t.dir))
 		local settings = cli.read(t.dir .. "/thhost.ini")
 		assert.equal("a done", run(0, "--needed"))
 		assert.equal("a skipped", run(0, "--needed"))
@@ -290,14 +289,119 @@ describe("batch run", function()
 			.. " | sha256sum | cut -d ' ' -f 1"):format(t.dir))
 		assert.equal("sha256:" .. sum, entry.dataset_digest)
 		assert.equal("a skipped", (needed())) -- as for the second entry
-		cli.shell(("touch -d '1 hour' %s/weights/model.bin"):format(t.dir))
+		cli.shell(("rm -r %s/data/a"):format(t.dir))
 		local found, said = needed()
 		assert.equal("a done", found)
-		assert.matches("a is needed: the base model 'weights' was written since", said, 1, true)
-		cli.shell(("touch -d '1 hour ago' %s/weights/model.bin; rm -r %s/data/a"):format(t.dir, t.dir))
-		found, said = needed()
-		assert.equal("a done", found)
 		assert.matches("a is needed: the data set a cannot be compared: cannot examine", said, 1, true)
+	end)
+
+	describe("with --needed and a base model that is a directory", function()
+		local settings
+
+		before_each(function()
+			tree(TINY .. "[job a]\ndataset = a\nbase_model = weights\n")
+			batches.write(t, "weights/model.bin", "one")
+			batches.write(t, "weights/sub/part.bin", "one")
+			cli.shell(("cd %s && touch -d '1 hour ago' train.sh weights/model.bin weights/sub/part.bin"):format(t.dir))
+			settings = cli.read(t.dir .. "/thhost.ini")
+		end)
+
+		local function limit(megabytes)
+			cli.write(t.dir .. "/thhost.ini", settings .. "[record]\ndigest_limit_mb = " .. megabytes .. "\n")
+		end
+
+		local function needed()
+			local found, result = t:json { "batch", "run", "b.ini", "--needed" }
+			return states(found), result.err
+		end
+
+		local function is_needed(why)
+			local found, said = needed()
+			assert.equal("a done", found)
+			assert(said:find("a is needed: the base model 'weights' " .. why, 1, true), said)
+		end
+
+		local function touch(when, name)
+			cli.shell(("touch -d '%s' %s/weights/%s"):format(when, t.dir, name or "model.bin"))
+		end
+
+		it("trains again when its content is another, whatever its files' times say", function()
+			assert.equal("a done", run(0, "--needed"))
+			assert.equal("a skipped", (needed()))
+			for _, name in ipairs { "model.bin", "sub/part.bin", "new.bin" } do
+				batches.write(t, "weights/" .. name, "two")
+				touch("1 hour ago", name)
+				is_needed "has changed since"
+				assert.equal("a skipped", (needed()))
+			end
+			os.remove(t.dir .. "/weights/new.bin")
+			assert.equal("a skipped", (needed())) -- as for the second entry but one
+		end)
+
+		it("does not when only its files' times are, or it is a copy, or what tells of it changes", function()
+			assert.equal("a done", run(0, "--needed"))
+			touch "1 hour"
+			assert.equal("a skipped", (needed()))
+			cli.shell(("cd %s && cp -r weights copy && rm -r weights && mv copy weights"):format(t.dir))
+			batches.write(t, "weights/.cache/fetched", "now")
+			touch("1 hour", ".cache")
+			assert.equal("a skipped", (needed()))
+		end)
+
+		it("goes by their times where the entry has no digest of it", function()
+			limit(0)
+			assert.equal("a done", run(0, "--needed"))
+			cli.write(t.dir .. "/thhost.ini", settings)
+			assert.is_nil(t:info("tiny_a").training_history[1].base_model_digest)
+			batches.write(t, "weights/model.bin", "two")
+			touch "1 hour ago"
+			assert.equal("a skipped", (needed()))
+			touch "1 hour"
+			is_needed "was written since"
+			assert.is_string(t:info("tiny_a").training_history[2].base_model_digest)
+			assert.equal("a skipped", (needed()))
+		end)
+
+		it("goes by their times where no digests are wanted", function()
+			assert.equal("a done", run(0, "--needed"))
+			limit(0)
+			batches.write(t, "weights/model.bin", "two")
+			touch "1 hour ago"
+			assert.equal("a skipped", (needed()))
+			touch "1 hour"
+			is_needed "was written since"
+		end)
+
+		it("trains again, and says why, where it is not there any more", function()
+			assert.equal("a done", run(0, "--needed"))
+			cli.shell(("rm -r %s/weights"):format(t.dir))
+			is_needed "cannot be compared: it is not there any more"
+		end)
+
+		it("trains again, and says why, where it has become too large to be compared", function()
+			assert.equal("a done", run(0, "--needed"))
+			limit(1)
+			cli.shell(("truncate -s 2M %s/weights/big.bin"):format(t.dir))
+			is_needed(("cannot be compared: '%s/weights' is larger than record.digest_limit_mb (1 MiB)"):format(
+				cli.shell(("cd %s && pwd -P"):format(t.dir))))
+		end)
+
+		it("compares a checkpoint of the tree by what it is, not by what its record says of it", function()
+			batches.write(t, "b.ini", TINY .. "[job a]\ndataset = a\nbase_model = weights\n"
+				.. "[job b]\ndataset = b\nbase_model = tiny_a/model.bin\nafter = a\n")
+			batches.write(t, "train.sh", [[echo same >"$THHOST_STAGE_DIR/model.bin"; echo ]]
+				.. [['{"steps":10,"metrics":{"f1":0.5},"final_checkpoint":"model.bin"}' >"$THHOST_STAGE_DIR/result.json"]])
+			cli.shell(("touch -d '1 hour ago' %s/train.sh"):format(t.dir))
+			assert.equal("a done, b done", (needed()))
+			assert.equal("a skipped, b skipped", (needed()))
+			local entry = t:info("tiny_b").training_history[1]
+			assert.equal("sha256:" .. entry.parents[1].sha256, entry.base_model_digest)
+			cli.write(t.root .. "/exp_1/tiny_a/model.bin", "else\n")
+			cli.shell(("touch -d '1 hour ago' %s/exp_1/tiny_a/model.bin"):format(t.root))
+			local found, said = needed()
+			assert.equal("a skipped, b done", found)
+			assert.matches("b is needed: the base model '/[^']*/exp_1/tiny_a/model.bin' has changed since", said)
+		end)
 	end)
 
 	it("with --needed leaves the data set alone where digests are not wanted", function()

@@ -492,6 +492,23 @@ describe("capture", function()
 				capture.digest(root .. "/d"))
 		end)
 
+		it("of a model leaves out what is hidden, and records", function()
+			shell("mkdir -p '%s/d/sub' '%s/d/.cache/deep'", root, root)
+			write(root .. "/d/model.bin", "1")
+			write(root .. "/d/sub/more.bin", "22")
+			local plain = capture.digest(root .. "/d")
+			assert.same(plain, capture.digest(root .. "/d", nil, true))
+			for _, name in ipairs { ".hidden", ".cache/deep/x", "training_info.json", "sub/.hidden" } do
+				write(root .. "/d/" .. name, "noise")
+			end
+			assert.same(plain, capture.digest(root .. "/d", nil, true))
+			assert.not_equal(plain.sha256, capture.digest(root .. "/d").sha256)
+			write(root .. "/d/sub/training_info.json.txt", "part of it")
+			assert.not_equal(plain.sha256, capture.digest(root .. "/d", nil, true).sha256)
+			write(root .. "/.file", "abc")
+			assert.equal(sha256(root .. "/.file"), capture.digest(root .. "/.file", nil, true).sha256)
+		end)
+
 		it("is not made beyond the limit", function()
 			write(root .. "/f", "abcd")
 			assert.same({ sha256 = "", size = 4, files = 1 }, capture.digest(root .. "/f", 3))

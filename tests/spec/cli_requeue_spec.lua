@@ -65,6 +65,19 @@ describe("a job that is restarted", function()
 		t:ok { "verify" }
 	end)
 
+	it("keeps what the base model was when the first attempt began", function()
+		cli.write(t.dir .. "/weights", "one\n")
+		local words = { "--base-model", "weights" }
+		start(0, "echo two >weights; exit 3", words)
+		local first = runs.journal(t)[1].base_model_digest
+		assert.equal("sha256:" .. cli.shell "echo one | sha256sum | cut -d ' ' -f 1", first)
+		start(1, "exit 4", words)
+		assert.equal(first, runs.journal(t)[1].base_model_digest)
+		start(2, runs.write_result, words)
+		assert.equal(3, #entries()[1].attempts)
+		assert.equal(first, entries()[1].base_model_digest)
+	end)
+
 	it("keeps one log, with a line between the attempts", function()
 		start(0, "echo one; exit 3")
 		start(1, "echo two; " .. runs.write_result)

@@ -600,7 +600,8 @@ print("valid" if not errors else errors[0].message)
 			return
 		end
 		local full = entry_with([["run_id": "0193b5a0-0000-7000-8000-000000000001", "status": "completed",
-			"base_model": "x", "final_checkpoint": {"path": "checkpoint-5000", "size": 1, "sha256": "00"},
+			"base_model": "x", "base_model_digest": "sha256:00",
+			"final_checkpoint": {"path": "checkpoint-5000", "size": 1, "sha256": "00"},
 			"parents": ["a"], "git": {}, "environment": {}, "command": ["python", "train.py"],
 			"plugin": {"name": "stage1"},
 			"sources": {"f1": "log:12"}, "planned": {"max_steps": 5000}, "dataset_digest": "sha256:00",

@@ -137,7 +137,7 @@ static int mask_value(lua_State *L)
 	return 1;
 }
 
-/* [-0, +1..3, v] digest(path, limit): { sha256, size, files } */
+/* [-0, +1..3, v] digest(path, limit, is_model): { sha256, size, files } */
 static int digest(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
@@ -145,7 +145,7 @@ static int digest(lua_State *L)
 	struct digest d;
 	struct err err = ERR_INIT;
 
-	if (digest_path(path, (uint64_t)limit, &d, &err) < 0)
+	if ((lua_toboolean(L, 3) ? digest_model : digest_path)(path, (uint64_t)limit, &d, &err) < 0)
 		return unit_fail(L, &err);
 	lua_newtable(L);
 	lua_pushstring(L, d.sha256);
