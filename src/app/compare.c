@@ -308,14 +308,14 @@ static void name_apart(struct comparison *cmp)
 	free(is_shared);
 }
 
-static void add_costs(struct comparison *cmp, const struct session *session)
+static void add_costs(struct comparison *cmp, struct session *session)
 {
 	struct strv here = STRV_INIT;
 	struct costs *costs;
 
 	if (session->has_layout)
 		strv_push(&here, session->layout.root);
-	costs = costs_new(cmp->roots.n ? &cmp->roots : &here);
+	costs = costs_new(session, cmp->roots.n ? &cmp->roots : &here);
 	for (size_t i = 0; i < cmp->n; i++) {
 		struct compare_side *side = &cmp->sides[i];
 

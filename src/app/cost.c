@@ -4,15 +4,20 @@
 
 #include "app/ancestry.h"
 #include "app/parents.h"
+#include "app/pedigree.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "sys/path.h"
 
+#include <unistd.h>
+
 /* What one entry took. */
 struct spent {
 	char *id;     /* the same for every copy of the entry */
 	char *origin; /* the record that it was first written in */
+	size_t place; /* where in that */
+	bool has_run_id;
 	int64_t steps;
 	double seconds; /* 0: not told */
 	int64_t gpus;	/* -1: not told */
@@ -25,7 +30,10 @@ struct node {
 	size_t n;
 	size_t *parents; /* indexes of nodes */
 	size_t n_parents;
+	size_t moved_to; /* where lineage finds it now: an index plus one, or 0 */
 	bool is_read;
+	bool is_astray;	   /* a path that it began from leads nowhere */
+	bool is_looked_up; /* lineage was asked for its parents */
 };
 
 struct tree {
@@ -40,6 +48,11 @@ struct costs {
 	size_t n;
 	size_t cap;
 	struct map by_path; /* to the index plus one */
+	size_t n_moved;
+	struct session *session;
+	size_t n_asked; /* so many trees are those that were asked for */
+	struct pedigree pedigree;
+	bool has_pedigree; /* or it could not be had, and was warned of */
 };
 
 static void add_tree(struct costs *costs, const char *root)
@@ -56,18 +69,21 @@ static void add_tree(struct costs *costs, const char *root)
 	costs->trees[costs->n_trees++] = tree;
 }
 
-struct costs *costs_new(const struct strv *roots)
+struct costs *costs_new(struct session *session, const struct strv *roots)
 {
 	struct costs *costs = xcalloc(1, sizeof(*costs));
 
+	costs->session = session;
 	for (size_t i = 0; i < roots->n; i++)
 		add_tree(costs, roots->v[i]);
+	costs->n_asked = costs->n_trees;
 	return costs;
 }
 
 void costs_free(struct costs *costs)
 {
 	map_release(&costs->by_path);
+	pedigree_release(&costs->pedigree);
 	for (size_t i = 0; i < costs->n; i++) {
 		struct node *node = &costs->nodes[i];
 
@@ -237,6 +253,8 @@ static struct spent spent_by(const struct history *history, const struct tree *t
 	double seconds = entry_seconds(&info->doc, entry);
 	struct spent spent = {
 		.origin = origin ? path_of_ref(tree, origin) : xstrdup(path),
+		.place = place,
+		.has_run_id = run_id,
 		.steps = info_entry_steps(info, entry),
 		/* Who records only the result gives one moment as start and end. */
 		.seconds = seconds > 0 ? seconds : 0,
@@ -248,6 +266,28 @@ static struct spent spent_by(const struct history *history, const struct tree *t
 	return spent;
 }
 
+static void add_parent(struct costs *costs, size_t at, size_t parent)
+{
+	struct node *node = &costs->nodes[at];
+
+	node->parents = xreallocarray(node->parents, node->n_parents + 1, sizeof(*node->parents));
+	node->parents[node->n_parents++] = parent;
+}
+
+/* A place on this machine, and nothing there: neither a checkpoint nor the model that had it. */
+static bool is_astray(const struct lineage_node *parent)
+{
+	char *dir;
+	bool is_lost;
+
+	if (*parent->ref != '/' && *parent->ref != '.')
+		return false;
+	dir = path_dir(parent->ref);
+	is_lost = access(parent->ref, F_OK) < 0 && access(dir, F_OK) < 0;
+	free(dir);
+	return is_lost;
+}
+
 static void add_parents(struct costs *costs, size_t node, const struct history *history,
 			struct tree *tree)
 {
@@ -256,19 +296,16 @@ static void add_parents(struct costs *costs, size_t node, const struct history *
 
 	ancestry_add(&own, history, &tree->layout);
 	for (size_t i = 0; i < own.n_edges; i++) {
+		const struct lineage_node *parent = &own.nodes[own.edges[i].from];
 		char *path;
-		size_t parent;
 
 		if (own.edges[i].to != self)
 			continue;
-		path = parent_path(costs, tree, &own.nodes[own.edges[i].from]);
-		if (!path)
-			continue;
-		parent = node_of(costs, path);
-		costs->nodes[node].parents =
-			xreallocarray(costs->nodes[node].parents, costs->nodes[node].n_parents + 1,
-				      sizeof(size_t));
-		costs->nodes[node].parents[costs->nodes[node].n_parents++] = parent;
+		path = parent_path(costs, tree, parent);
+		if (path)
+			add_parent(costs, node, node_of(costs, path));
+		else
+			costs->nodes[node].is_astray |= is_astray(parent);
 	}
 	lineage_release(&own);
 }
@@ -313,7 +350,7 @@ static void read_node(struct costs *costs, const char *path)
 }
 
 /* Every node that has come in since 'from', with what that brings in. */
-static void read_ancestors(struct costs *costs, size_t from)
+static void read_since(struct costs *costs, size_t from)
 {
 	for (size_t i = from; i < costs->n; i++) {
 		char *path;
@@ -323,6 +360,126 @@ static void read_ancestors(struct costs *costs, size_t from)
 		path = xstrdup(costs->nodes[i].path); /* the array grows meanwhile */
 		read_node(costs, path);
 		free(path);
+	}
+}
+
+/* ---- what has moved ---- */
+
+static bool is_gone(const struct node *node)
+{
+	return !node->is_read && !node->moved_to;
+}
+
+static bool lacks_parents(const struct costs *costs, const struct node *node)
+{
+	for (size_t i = 0; i < node->n_parents; i++)
+		if (is_gone(&costs->nodes[node->parents[i]]))
+			return true;
+	return node->is_astray;
+}
+
+static void need_pedigree(struct costs *costs)
+{
+	struct strv roots = STRV_INIT;
+	struct err err = ERR_INIT;
+
+	if (costs->has_pedigree || !costs->n_asked)
+		return;
+	costs->has_pedigree = true;
+	for (size_t i = 0; i < costs->n_asked; i++)
+		strv_push(&roots, costs->trees[i].layout.root);
+	if (pedigree_load(&costs->pedigree, costs->session, &roots, &err) < 0)
+		log_warn("ancestors that were moved are not looked for: %s", err.msg);
+	strv_release(&roots);
+}
+
+static bool has_parent(const struct node *node, size_t parent)
+{
+	for (size_t i = 0; i < node->n_parents; i++)
+		if (node->parents[i] == parent)
+			return true;
+	return false;
+}
+
+/* The node that the record of 'at' calls by this name, if it is not there any more; else SIZE_MAX. */
+static size_t gone_parent(struct costs *costs, size_t at, const char *ref)
+{
+	const struct lineage_node named = { .ref = ref };
+	struct tree *tree = tree_of(costs, costs->nodes[at].path);
+	char *path = *ref == '/' || *ref == '.' || !tree ? NULL : parent_path(costs, tree, &named);
+	uintptr_t known = path ? (uintptr_t)map_get(&costs->by_path, path) : 0;
+
+	free(path);
+	return known && is_gone(&costs->nodes[known - 1]) ? known - 1 : SIZE_MAX;
+}
+
+static void add_move(struct costs *costs, size_t at, const struct lineage_edge *edge)
+{
+	const struct pedigree *p = &costs->pedigree;
+	size_t to = node_of(costs, real_path(pedigree_path(p, edge->from)));
+	size_t from;
+
+	if (has_parent(&costs->nodes[at], to))
+		return;
+	from = gone_parent(costs, at, edge->named ? edge->named : p->nodes[edge->from].ref);
+	if (from != SIZE_MAX && from != to) {
+		costs->nodes[from].moved_to = to + 1;
+		costs->n_moved++;
+	} else if (edge->named) {
+		add_parent(costs, at, to);
+	}
+}
+
+static void look_up_parents(struct costs *costs, size_t at)
+{
+	const struct pedigree *p = &costs->pedigree;
+	const struct lineage *graph = &p->graph;
+	size_t child = LINEAGE_NONE;
+
+	costs->nodes[at].is_looked_up = true;
+	need_pedigree(costs);
+	if (graph->n_nodes)
+		child = lineage_find(graph, costs->nodes[at].path);
+	if (child == LINEAGE_NONE)
+		return;
+	for (size_t i = 0; i < graph->nodes[child].n_parents; i++) {
+		const struct lineage_edge *edge = &graph->edges[graph->nodes[child].parents[i]];
+
+		if (p->nodes[edge->from].kind == PEDIGREE_MODEL)
+			add_move(costs, at, edge);
+	}
+}
+
+static void read_ancestors(struct costs *costs, size_t from)
+{
+	size_t n;
+
+	do {
+		read_since(costs, from);
+		from = n = costs->n;
+		for (size_t i = 0; i < n; i++)
+			if (costs->nodes[i].is_read && !costs->nodes[i].is_looked_up &&
+			    lacks_parents(costs, &costs->nodes[i]))
+				look_up_parents(costs, i);
+	} while (costs->n > n);
+}
+
+/* What was inherited from a record that was moved, and what that record has now, is the same. */
+static void rename_origins(struct costs *costs, const struct node *node)
+{
+	for (size_t i = 0; i < node->n; i++) {
+		struct spent *spent = &node->v[i];
+		uintptr_t known = (uintptr_t)map_get(&costs->by_path, spent->origin);
+		size_t to = known ? costs->nodes[known - 1].moved_to : 0;
+
+		if (!to)
+			continue;
+		free(spent->origin);
+		spent->origin = xstrdup(costs->nodes[to - 1].path);
+		if (spent->has_run_id)
+			continue;
+		free(spent->id);
+		spent->id = xstrf("%s#%zu", spent->origin, spent->place);
 	}
 }
 
@@ -385,7 +542,12 @@ static bool *all_above(const struct costs *costs, size_t node)
 	open[n++] = node;
 	while (n) {
 		const struct node *next = &costs->nodes[open[--n]];
+		size_t to = next->moved_to;
 
+		if (to && !above[to - 1]) {
+			above[to - 1] = true;
+			open[n++] = to - 1;
+		}
 		for (size_t i = 0; i < next->n_parents; i++) {
 			if (above[next->parents[i]])
 				continue;
@@ -412,7 +574,7 @@ static void sum_up(const struct costs *costs, size_t node, size_t n, struct cost
 		if (i == 0 || by_id(&pile.v[i - 1], &pile.v[i]) != 0)
 			add_spent(total, pile.v[i]);
 	for (size_t i = 0; i < costs->n; i++)
-		total->n_gone += above[i] && !costs->nodes[i].is_read &&
+		total->n_gone += above[i] && is_gone(&costs->nodes[i]) &&
 				 !has_origin(&pile, costs->nodes[i].path);
 	free(above);
 	free(pile.v);
@@ -427,6 +589,8 @@ void costs_of(struct costs *costs, const struct history *history, size_t number,
 
 	*own = *total = (struct cost){ .n_entries = 0 };
 	read_ancestors(costs, known);
+	for (size_t i = 0; costs->n_moved && i < costs->n; i++)
+		rename_origins(costs, &costs->nodes[i]);
 	node = &costs->nodes[at];
 	for (size_t i = 0; i < node->n; i++)
 		if (number ? i + 1 == number : strcmp(node->v[i].origin, node->path) == 0)

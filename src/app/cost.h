@@ -1,17 +1,20 @@
 /*
  * cost - what trainings took: steps, time, GPU time; alone and with all that they were begun from.
  *
- *	struct costs *costs = costs_new(&roots);
+ *	struct costs *costs = costs_new(session, &roots);
  *	costs_of(costs, &history, number, &own, &total);
  *	costs_free(costs);
  *
  * An entry is counted once, however many records hold a copy of it: by its run id, else by the
  * record that it was first written in and its place there, which an append never changes.
  * Only the records of ancestors are read, each one once. A REF in a record means what it means below
- * the root that the record lies in; a path leads into any of the roots.
+ * the root that the record lies in; a path leads into any of the roots. One that is not there any more
+ * is looked for as lineage does (app/pedigree.h): by its place beside the child, its run, its content;
+ * only then all records of the roots are gone over. Where several fit it counts as gone.
  */
 #ifndef APP_COST_H
 #define APP_COST_H
+#include "app/session.h"
 #include "model/history.h"
 
 struct cost {
@@ -25,8 +28,8 @@ struct cost {
 };
 
 struct costs;
-/* 'roots': absolute paths. One that cannot be opened has no ancestors in it. */
-struct costs *costs_new(const struct strv *roots);
+/* 'roots': absolute paths. One that cannot be opened has no ancestors in it. 'session' is borrowed. */
+struct costs *costs_new(struct session *session, const struct strv *roots);
 void costs_free(struct costs *costs);
 
 /*
