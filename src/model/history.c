@@ -255,7 +255,19 @@ size_t history_outside(const struct history *history)
 	return n;
 }
 
-/* Measured, where 'measured' has a wall_s, or from the times of 'object'; negative: not told. */
+/* A run of the journal has measured it in milliseconds. */
+static bool read_wall_ms(const struct json *doc, size_t object, double *seconds)
+{
+	int64_t ms;
+
+	if (json_int64(doc, json_member(doc, object, "wall_ms"), &ms) < 0 || ms <= 0)
+		return false;
+	*seconds = (double)ms / 1e3;
+	return true;
+}
+
+/* Measured, where 'measured' has a wall_s or 'object' a wall_ms, or from the times of 'object', which
+ * are of whole seconds; negative: not told. */
 static double seconds_of(const struct json *doc, size_t object, size_t measured)
 {
 	char *start = json_string_copy(doc, json_member(doc, object, "start_time"));
@@ -263,6 +275,7 @@ static double seconds_of(const struct json *doc, size_t object, size_t measured)
 	double seconds = -1;
 
 	if (json_real(doc, json_member(doc, measured, "wall_s"), &seconds) < 0 &&
+	    !read_wall_ms(doc, object, &seconds) &&
 	    (!start || !end || clock_between(start, end, &seconds) < 0))
 		seconds = -1;
 	free(start);

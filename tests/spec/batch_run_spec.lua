@@ -146,6 +146,16 @@ describe("batch run", function()
 		assert.equal(1, entries("tiny_a"))
 	end)
 
+	it("goes on only where the root has the name that it was begun with", function()
+		t = batches.tree("[defaults]\nstage = tiny\n[job a]\ndataset = a\ncommand = false\n")
+		t:run { "batch", "run", "b.ini" }
+		cli.shell(("mv '%s' '%s/moved'"):format(t.root, t.dir))
+		local result = t:run { "batch", "run", "b.ini", "--resume", "--root", "moved" }
+		assert.equal(5, result.status, result.err)
+		assert.matches("was begun where its root is '" .. t.root .. "'; here that is '" .. t.dir .. "/moved'",
+			result.err, 1, true)
+	end)
+
 	it("tries what failed again when it is asked to", function()
 		tree(TINY .. "[job a]\ndataset = a\ncommand = sh -c 'test -e go && sh train.sh'\n[job b]\ndataset = b\nafter = a\n"
 			.. "[job c]\ndataset = c\n")

@@ -100,6 +100,25 @@ describe("a job that is restarted", function()
 		assert.is_truthy(cjson.encode(listed):find('"attempts":3', 1, true), cjson.encode(listed))
 	end)
 
+	it("is over where another machine has given it up, whatever its own file says still", function()
+		assert.equal(137, start(0, KILLED).status)
+		local id = runs.journal(t)[1].run_id
+		t:write(("exp_1/tiny_d/.thhost/runs/%s.revoked"):format(id), "node17 is gone\n")
+		local run = cjson.decode(t:ok({ "show", NAME, "--json" }).out).runs[1]
+		assert.same({ "interrupted", "node17 is gone" }, { run.state, run.trouble })
+	end)
+
+	it("is listed with the attempts and the time of all, also where it has failed", function()
+		for restarts = 0, 2 do
+			assert.equal(3 + restarts, start(restarts, "sleep 0.2; exit " .. 3 + restarts).status)
+		end
+		local listed = cjson.decode(t:ok({ "list", "--json", "--runs", "--columns", "attempts,duration" }).out)
+		local run = listed.runs[1]
+		assert.equal(3, run.columns.attempts, cjson.encode(listed))
+		assert.is_true(run.columns.duration >= 0.6, cjson.encode(listed))
+		assert.equal(0, #cjson.decode(t:ok({ "list", "--json", "-F", "attempts > 0" }).out).models)
+	end)
+
 	it("does not count the time in the queue as training", function()
 		start(0, "exit 1")
 		start(1, runs.write_result)
