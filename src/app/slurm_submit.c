@@ -4,6 +4,7 @@
 
 #include "app/slurm_ask.h"
 #include "app/slurm_queue.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define SUBMIT_MS 30000
@@ -140,9 +141,11 @@ static int parse_id(const char *text, uint64_t *id, struct err *err)
  * controller's own limit (MaxJobCount) and its other short troubles sbatch would wait for itself, for
  * two minutes, were it let.
  */
+#define RETRYING "retrying"
+
 static const char *const full_words[] = {
 	"SubmitJob",
-	"sleeping and retrying",
+	"sleeping and " RETRYING,
 	"Job creation temporarily disabled",
 	"Resource temporarily unavailable",
 	"Unable to create job record",
@@ -167,17 +170,21 @@ static char *find_full(const char *said, size_t n)
 	return xstrndup(start, strcspn(start, ";"));
 }
 
-/* sbatch sleeps a second or more once it has said that it tries again: whatever ended it then, Slurm
- * has nothing of it. */
-static enum slurm_submitted judge(size_t n, struct err *err)
+/* sbatch sleeps a second or more once it has said that it tries again: ended before that, Slurm has
+ * nothing of it. Where we were stopped meanwhile, it may have. */
+#define RETRY_MS 900
+
+static enum slurm_submitted judge(size_t n, int64_t took_ms, struct err *err)
 {
 	char *words = find_full(err->msg, n);
+	bool may_have_tried;
 
 	if (!words)
 		return err->code == ERR_BUSY ? SLURM_UNHEARD : SLURM_REFUSED;
+	may_have_tried = took_ms >= RETRY_MS && strstr(err->msg, RETRYING);
 	err_set(err, ERR_BUSY, "%s", words);
 	free(words);
-	return SLURM_FULL;
+	return may_have_tried ? SLURM_UNHEARD : SLURM_FULL;
 }
 
 enum slurm_submitted slurm_submit(const struct executor_slurm_setup *setup,
@@ -187,7 +194,8 @@ enum slurm_submitted slurm_submit(const struct executor_slurm_setup *setup,
 	struct strv argv = STRV_INIT;
 	struct str script = STR_INIT;
 	struct str out = STR_INIT;
-	struct slurm_command command = { .deadline_ms = SUBMIT_MS, .stop_at = "retrying" };
+	struct slurm_command command = { .deadline_ms = SUBMIT_MS, .stop_at = RETRYING };
+	int64_t began = clock_monotonic_ms();
 	int result;
 
 	make_argv(setup, tasks, n, comment, &argv);
@@ -200,5 +208,5 @@ enum slurm_submitted slurm_submit(const struct executor_slurm_setup *setup,
 	strv_release(&argv);
 	str_release(&script);
 	str_release(&out);
-	return result == 0 ? SLURM_TAKEN : judge(n, err);
+	return result == 0 ? SLURM_TAKEN : judge(n, clock_monotonic_ms() - began, err);
 }

@@ -299,6 +299,16 @@ describe("batch run --executor slurm", function()
 		assert.same({ 1, 1 }, { entries("tiny_a"), job_of("a").attempts })
 	end)
 
+	it("hands nothing over twice that sbatch tried again while nobody looked", function()
+		t = tree(TINY .. "[job a]\ndataset = a\n")
+		local late = wrap("sbatch", 'echo x >>calls\nif [ -e once ]; then exec "$real" "$@"; fi\n'
+			.. 'touch once; "$real" "$@" >/dev/null; sleep 1\n'
+			.. 'echo "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying." >&2; exec sleep 60')
+		assert.equal("a done", states((t:json({ "batch", "run", "b.ini" }, 0, late))))
+		assert.equal("x\n", cli.read(t.dir .. "/calls"))
+		assert.same({ 1, 1 }, { entries("tiny_a"), job_of("a").attempts })
+	end)
+
 	it("waits where Slurm does not answer, and goes on when it does", function()
 		t = tree(TINY .. "[job a]\ndataset = a\n" .. waiting("go"))
 		local mute = wrap("squeue", '[ ! -e mute ] || { echo "squeue: error: Unable to contact" >&2; exit 1; }\n'
