@@ -141,11 +141,11 @@ static int parse_id(const char *text, uint64_t *id, struct err *err)
  * controller's own limit (MaxJobCount) and its other short troubles sbatch would wait for itself, for
  * two minutes, were it let.
  */
-#define RETRYING "retrying"
+#define RETRYING "sleeping and retrying"
 
 static const char *const full_words[] = {
 	"SubmitJob",
-	"sleeping and " RETRYING,
+	RETRYING,
 	"Job creation temporarily disabled",
 	"Resource temporarily unavailable",
 	"Unable to create job record",
