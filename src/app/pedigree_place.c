@@ -37,15 +37,15 @@ static void found(struct seeker *s, size_t node, const char *rest, const char *f
 	s->out->found_by = found_by;
 }
 
-/* The model that 'path' is, or lies in. */
-static bool climb(struct seeker *s, const char *path)
+/* The model that 'path' is, or lies in; no shorter than 'known' bytes of it. */
+static bool climb(struct seeker *s, const char *path, size_t known)
 {
 	const struct lineage *graph = &s->pedigree->graph;
 	char *head = xstrdup(path);
 	char *slash = head + strlen(head);
 	size_t node = LINEAGE_NONE;
 
-	while (slash && slash != head) {
+	while (slash && slash != head && (size_t)(slash - head) >= known) {
 		*slash = '\0';
 		node = lineage_find(graph, head);
 		if (node != LINEAGE_NONE)
@@ -78,8 +78,10 @@ static size_t root_above(const struct pedigree *p, const char *path, const char 
  * A model of the tree that is gone: in an experiment that has others, if the record says so itself
  * (behind the first 'known' bytes) or its directory is there, or, if 'is_sure' that a path is
  * meant, where nothing lies any more. What is there and holds no trainings is no model of ours.
+ * Nor is one whose path is no longer than 'given' bytes.
  */
-static bool make_missing(struct seeker *s, const char *path, size_t known, bool is_sure)
+static bool make_missing(struct seeker *s, const char *path, size_t known, size_t given,
+			 bool is_sure)
 {
 	struct pedigree *p = s->pedigree;
 	const char *rest;
@@ -99,7 +101,8 @@ static bool make_missing(struct seeker *s, const char *path, size_t known, bool 
 	key = xstrndup(path, len);
 	home = xstrndup(path, exp_len);
 	is_there = access(key, F_OK) == 0;
-	makes = map_get(&p->homes, home) ? exp_len > known || is_there : is_sure && !is_there;
+	makes = len >= given &&
+		(map_get(&p->homes, home) ? exp_len > known || is_there : is_sure && !is_there);
 	if (makes)
 		found(s, pedigree_missing(p, key, key + (rest - path), root),
 		      path[len] ? path + len + 1 : "", "path");
@@ -108,21 +111,25 @@ static bool make_missing(struct seeker *s, const char *path, size_t known, bool 
 	return makes;
 }
 
-/* 'path' is absolute, and everything of it behind 'known' bytes is as the record has it. */
+/* 'path' is absolute, and everything of it behind 'known' bytes is as the record has it. What these
+ * alone lead to is nothing that a record means: it may be where somebody happens to stand. */
 static bool try_path(struct seeker *s, const char *path, size_t known, bool is_sure)
 {
 	char *lexical = path_absolute(path);
+	bool is_own = s->child != LINEAGE_NONE && strncmp(lexical, path, known) == 0;
+	size_t given = is_own ? known : 0;
 	size_t first = known + strcspn(path + known, "/");
 	char *head = xstrndup(path, first);
 	char *real = NULL;
-	bool done = climb(s, lexical);
+	bool done = climb(s, lexical, given);
 
 	if (!done && (!known || access(head, F_OK) == 0))
 		real = parents_resolve_links(path, parents_spare(path + known));
 	if (!done && real)
-		done = climb(s, real);
+		done = climb(s, real, 0);
 	if (!done && s->make)
-		done = make_missing(s, real ? real : lexical, real ? 0 : known, is_sure);
+		done = make_missing(s, real ? real : lexical, real ? 0 : known, real ? 0 : given,
+				    is_sure);
 	free(lexical);
 	free(head);
 	free(real);

@@ -355,6 +355,18 @@ describe("lineage after moving", function()
 		assert.are.equal("missing", graph.nodes(answer)["exp_1/stage1_lost"].kind)
 		assert.are.equal("exp_1/stage1_d", problem(answer, "missing_parent").ref)
 	end)
+
+	it("does not take the directory that one stands in for a base model", function()
+		plant("exp_1/stage1_a")
+		plant("exp_1/stage1_b", { base_model = "microsoft/layoutxlm-base" })
+		cli.shell(("mkdir -p '%s/exp_1/stage1_empty' '%s/exp_1/stage1_a/checkpoint-5'"):format(t.root, t.root))
+		plant("exp_1/stage1_c", { base_model = "../stage1_a/checkpoint-5" })
+		local want = { "exp_1/stage1_a > exp_1/stage1_c", "microsoft/layoutxlm-base > exp_1/stage1_b" }
+		for _, dir in ipairs { "stage1_a", "stage1_empty" } do
+			local answer = t:json({ "lineage", "--root", t.root }, 0, { cwd = t.root .. "/exp_1/" .. dir })
+			assert.same({ "base > exp_1/stage1_a", table.unpack(want) }, graph.pairs(answer), dir)
+		end
+	end)
 end)
 
 describe("lineage of several roots", function()
