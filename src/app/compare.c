@@ -316,6 +316,8 @@ static void add_costs(struct comparison *cmp, struct session *session)
 	if (session->has_layout)
 		strv_push(&here, session->layout.root);
 	costs = costs_new(session, cmp->roots.n ? &cmp->roots : &here);
+	for (size_t i = 0; i < cmp->n; i++)
+		costs_add(costs, &cmp->sides[i].history);
 	for (size_t i = 0; i < cmp->n; i++) {
 		struct compare_side *side = &cmp->sides[i];
 

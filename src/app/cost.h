@@ -2,15 +2,19 @@
  * cost - what trainings took: steps, time, GPU time; alone and with all that they were begun from.
  *
  *	struct costs *costs = costs_new(session, &roots);
+ *	costs_add(costs, &history);
  *	costs_of(costs, &history, number, &own, &total);
  *	costs_free(costs);
  *
- * An entry is counted once, however many records hold a copy of it: by its run id, else by the
- * record that it was first written in and its place there, which an append never changes.
- * Only the records of ancestors are read, each one once. A REF in a record means what it means below
- * the root that the record lies in; a path leads into any of the roots. One that is not there any more
- * is looked for as lineage does (app/pedigree.h): by its place beside the child, its run, its content;
- * only then all records of the roots are gone over. Where several fit it counts as gone.
+ * What a model came from is what lineage shows (app/pedigree.h): a parent that was moved or renamed, or
+ * whose name another model has now, is known by its run, the content of its checkpoint and its place
+ * beside the child, in all roots. One that is deleted is gone, and so is one of which several fit; what
+ * inherited entries tell of them counts. An entry is counted once, however many records hold a copy of
+ * it: by its run id, else by the record that it was first written in and its place there, which an
+ * append never changes.
+ *
+ * As long as every parent is for sure the one that lies where the record says, only the records of
+ * ancestors are read, each one once; else the pedigree is loaded, once.
  */
 #ifndef APP_COST_H
 #define APP_COST_H
@@ -28,9 +32,16 @@ struct cost {
 };
 
 struct costs;
-/* 'roots': absolute paths. One that cannot be opened has no ancestors in it. 'session' is borrowed. */
+/* One of the roots that cannot be opened has no ancestors in it. 'session' is borrowed; it is moved to
+ * other roots in between, and back. */
 struct costs *costs_new(struct session *session, const struct strv *roots);
 void costs_free(struct costs *costs);
+
+/*
+ * Before the first costs_of(): each model that will be asked for. One that lies in none of the roots
+ * brings its own, two levels up.
+ */
+void costs_add(struct costs *costs, const struct history *history);
 
 /*
  * The cost of a model, or with 'number' (from 1) of that entry of it. 'total' adds every entry before,

@@ -1,6 +1,6 @@
 /*
  * th_parents(id, ref, exp, root): one row for each model that this one came from, by the rules of
- * app/ancestry.c as far as a record tells, which has no tree at hand:
+ * app/claims.c as far as a record tells, which has no tree at hand:
  *
  *	parent, relation, checkpoint, how   as in "parents"; the same parent twice is one row
  *	source      parents, inherited or base_model
